@@ -60,8 +60,8 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path, uint64_t
     return absl::InvalidArgumentError(absl::StrCat(path.string(), " is a folder, a file was expected"));
   }
   if (static_cast<uint64_t>(info.st_size) > max_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(path.string(), " has ", info.st_size,
-                                                     " bytes, at most ", max_bytes, " are read"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path.string(), " has ", info.st_size, " bytes, at most ", max_bytes, " are read"));
   }
   std::string contents(static_cast<size_t>(info.st_size), '\0');
   size_t filled = 0;

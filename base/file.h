@@ -11,8 +11,10 @@
 
 namespace rein {
 
-// The whole file. Errors: NOT_FOUND (no such file), RESOURCE_EXHAUSTED (larger than `max_bytes`), UNAVAILABLE (read error).
-absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 30);
+// The whole file. Errors: NOT_FOUND (no such file), RESOURCE_EXHAUSTED (larger than `max_bytes`), UNAVAILABLE
+// (read error).
+absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path,
+                                     uint64_t max_bytes = uint64_t{1} << 30);
 
 // Writes `contents` to a temporary neighbour, fsyncs it, renames it to `path` and fsyncs the folder.
 // Errors: RESOURCE_EXHAUSTED (disk full), UNAVAILABLE (any other I/O error); `path` then keeps what it had.
@@ -24,7 +26,8 @@ absl::Status Fsync(const std::filesystem::path& path);
 // Creates the folder and its parents; OK when it is there already.
 absl::Status MakeFolder(const std::filesystem::path& path);
 
-// The error of a failed system call on `path`, from `error_number` (errno): ENOSPC and EDQUOT are RESOURCE_EXHAUSTED.
+// The error of a failed system call on `path`, from `error_number` (errno): ENOSPC and EDQUOT are
+// RESOURCE_EXHAUSTED.
 absl::Status SystemError(int error_number, absl::string_view what, const std::filesystem::path& path);
 
 }  // namespace rein

@@ -11,7 +11,8 @@ namespace rein {
 // SHA-256 as 64 lower-case hex digits: names images and models by content.
 std::string Sha256Hex(absl::string_view bytes);
 
-// CRC32C (Castagnoli), continued from `crc`; 0 starts a new one. Guards checkpoint files and TensorBoard records.
+// CRC32C (Castagnoli), continued from `crc`; 0 starts a new one. Guards checkpoint files and TensorBoard
+// records.
 uint32_t Crc32c(absl::string_view bytes, uint32_t crc = 0);
 
 // SplitMix64 finaliser: a bijection that mixes all bits.
@@ -22,15 +23,17 @@ constexpr uint64_t Mix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// Stateless random bits for a key and a counter: the same arguments give the same bits on every host and build.
+// Stateless random bits for a key and a counter: the same arguments give the same bits on every host and
+// build.
 constexpr uint64_t RandomBits(uint64_t key, uint64_t counter) { return Mix64(Mix64(key) ^ Mix64(~counter)); }
 
-// Uniform in the open interval (0, 1), from the 53 high bits.
+// Uniform in the open interval (0, 1), from the 52 high bits: with 53 the largest value would round to 1.
 constexpr double UniformFromBits(uint64_t bits) {
-  return (static_cast<double>(bits >> 11) + 0.5) * (1.0 / 9007199254740992.0);
+  return (static_cast<double>(bits >> 12) + 0.5) * (1.0 / 4503599627370496.0);
 }
 
-// A sequence of the above: a small generator whose state is two integers, so that it can be stored and resumed.
+// A sequence of the above: a small generator whose state is two integers, so that it can be stored and
+// resumed.
 class CounterRandom {
  public:
   explicit CounterRandom(uint64_t key, uint64_t counter = 0) : key_(key), counter_(counter) {}

@@ -12,8 +12,8 @@
 #define REIN_CONCAT(a, b) REIN_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function when `expression` is not OK.
-#define REIN_RETURN_IF_ERROR(expression)                         \
-  do {                                                           \
+#define REIN_RETURN_IF_ERROR(expression)                                                \
+  do {                                                                                  \
     if (absl::Status rein_status = (expression); !rein_status.ok()) return rein_status; \
   } while (false)
 

@@ -19,9 +19,10 @@ if(MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
+# -fPIC everywhere, programs too: a precompiled header serves only files with the same code model.
 add_library(rein_flags INTERFACE)
 target_compile_options(rein_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror -Wno-missing-field-initializers>)
+  $<$<COMPILE_LANGUAGE:CXX>:-fPIC -Wall -Wextra -Werror -Wno-missing-field-initializers>)
 target_include_directories(rein_flags INTERFACE "${CMAKE_SOURCE_DIR}")
 if(REIN_SANITIZE)
   target_compile_options(rein_flags INTERFACE -fsanitize=${REIN_SANITIZE} -fno-omit-frame-pointer)

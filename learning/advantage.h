@@ -1,4 +1,5 @@
-// Shaping, generalised advantage estimation and mixing, on plain spans (docs/algorithm.md, shaping and advantages).
+// Shaping, generalised advantage estimation and mixing, on plain spans (docs/algorithm.md, shaping and
+// advantages).
 #pragma once
 
 #include <cstdint>
@@ -30,11 +31,13 @@ struct Advantages {
 // GAE with V = 0 past the end. rewards, values: [L].
 Advantages Gae(absl::Span<const float> rewards, absl::Span<const float> values, double gamma, double lambda);
 
-// (A_r - sum_i lambda_i A_ci) / (1 + sum_i lambda_i), token by token. `reward_weight` 0 leaves the reward out (cost only).
+// (A_r - sum_i lambda_i A_ci) / (1 + sum_i lambda_i), token by token. `reward_weight` 0 leaves the reward out
+// (cost only).
 std::vector<float> MixAdvantages(absl::Span<const float> reward, absl::Span<const std::vector<float>> costs,
                                  absl::Span<const double> lambdas, double reward_weight = 1.0);
 
-// Shifts and scales all values of a batch to mean 0 and standard deviation 1, in place; a batch without spread is only shifted.
+// Shifts and scales all values of a batch to mean 0 and standard deviation 1, in place; a batch without
+// spread is only shifted.
 void Whiten(absl::Span<std::vector<float>> batch);
 
 // Wilson score interval of a rate at 95 %.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,7 +22,7 @@ absl::StatusOr<ControllerKind> ParseControllerKind(const std::string& name);
 
 struct ControllerOptions {
   ControllerKind kind = ControllerKind::kPid;
-  double learning_rate = 0.1; // pid: integral gain
+  double learning_rate = 0.1;  // pid: integral gain
   double initial = 1.0;
   double max = 20.0;
   double floor = 0.0;
@@ -31,27 +32,29 @@ struct ControllerOptions {
   int64_t delay_steps = 0;
 };
 
-// The multiplier of one constraint with its window of episode signals. All state is in State: storing and restoring it
-// continues bit for bit.
+// The multiplier of one constraint with its window of episode signals. All state is in State: storing and
+// restoring it continues bit for bit.
 class Multiplier {
  public:
   struct State {
     double lambda = 0;
     double integral = 0;
-    double smoothed = 0;          // cost that the derivative sees
+    double smoothed = 0;  // cost that the derivative sees
     double previous_smoothed = 0;
     bool has_previous = false;
-    int64_t updates = 0;          // calls of Step that had a window
-    bool held = false;            // after a swap, until a full batch has been scored
-    std::deque<double> window;    // newest last
+    int64_t updates = 0;        // calls of Step that had a window
+    bool held = false;          // after a swap, until a full batch has been scored
+    std::deque<double> window;  // newest last
   };
 
   // threshold: d, in units of the signal. window: at least one batch.
   Multiplier(double threshold, int64_t window, const ControllerOptions& options);
 
-  // Appends the signals of one step, in sample order, and steps lambda. Empty `signals` and an empty window: no change.
+  // Appends the signals of one step, in sample order, and steps lambda. Empty `signals` and an empty window:
+  // no change. After ScorerChanged the first batch only fills the window.
   void Step(const std::vector<double>& signals);
-  // The scorer was swapped: window cleared, controller memory reset, lambda held until the next full batch is in.
+  // The scorer was swapped: window cleared, controller memory reset, lambda held until a full batch has been
+  // scored.
   void ScorerChanged();
 
   double lambda() const { return state_.lambda; }
