@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 #include "transport/status.h"
@@ -31,6 +32,8 @@ class Peer {
   void Prepare(grpc::ClientContext& context, absl::Duration timeout) const;
 
  private:
+  Peer() = default;
+
   std::string address_;
   std::string token_;
   std::shared_ptr<grpc::Channel> channel_;
