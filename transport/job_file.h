@@ -40,7 +40,8 @@ const v1::ActorSpec* FindActor(const v1::Job& job, const std::string& role, cons
 // Markdown reference of a message and those it contains, from descriptors and their comments.
 std::string Reference(const google::protobuf::Descriptor& message);
 
-// JSON with proto field names, enums as names, 64-bit integers as numbers where they fit into a double.
-absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message, bool pretty = false);
+// JSON with proto field names in proto order, enums as names, all fields written; bytes that are not UTF-8
+// are replaced.
+std::string ToJson(const google::protobuf::Message& message, bool pretty = false);
 
 }  // namespace rein::transport
