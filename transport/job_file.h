@@ -37,9 +37,6 @@ absl::Status CompleteJob(v1::Job* job);
 // The first actor of `role` and `name` (any name where empty); nullptr if there is none.
 const v1::ActorSpec* FindActor(const v1::Job& job, const std::string& role, const std::string& name = "");
 
-// Markdown reference of a message and those it contains, from descriptors and their comments.
-std::string Reference(const google::protobuf::Descriptor& message);
-
 // JSON with proto field names in proto order, enums as names, all fields written; bytes that are not UTF-8
 // are replaced.
 std::string ToJson(const google::protobuf::Message& message, bool pretty = false);

@@ -72,13 +72,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   int port = 0;
   builder.AddListeningPort(absl::StrCat("127.0.0.1:", options.port), credentials, &port);
   for (grpc::Service* service : services) builder.RegisterService(service);
-  std::unique_ptr<Server> server(new Server());
-  server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
+  std::unique_ptr<grpc::Server> listening = builder.BuildAndStart();
+  if (listening == nullptr || port == 0) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen on 127.0.0.1:", options.port,
                      ": the port is taken or not allowed; choose another, or 0 for any"));
   }
+  std::unique_ptr<Server> server(new Server());
+  server->server_ = std::move(listening);
   server->address_ = absl::StrCat("127.0.0.1:", port);
   return server;
 }
