@@ -112,8 +112,9 @@ absl::StatusOr<std::string> CheckHealth(const Peer& peer) {
   grpc::ClientContext context;
   peer.Prepare(context, kPatience);
   grpc::CompletionQueue queue;
-  const auto call =
-      stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::ByteBuffer(), &queue);
+  const grpc::Slice nothing;
+  const grpc::ByteBuffer request(&nothing, 1);
+  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
   grpc::ByteBuffer response;
   grpc::Status status;
   call->StartCall();
