@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,15 +19,18 @@ struct OptimizerOptions {
   enum class Schedule { kConstant, kLinear, kCosine } schedule = Schedule::kConstant;
   double warmup_ratio = 0.03;
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
-  double weight_decay = 0.0; // decoupled; not on biases and norms
+  double weight_decay = 0.0;  // decoupled; not on biases and norms
   double gradient_clip = 1.0;
   int64_t micro_batch_tokens = 4096;
 };
 
-// Learning rate of step `step` (counted from 0) of `total_steps`: linear warm-up, then the schedule.
+// Learning rate of step `step` (counted from 0) of `total_steps`: linear warm-up over ceil(warmup_ratio *
+// total_steps) steps that never takes a step of size 0, then the schedule, which reaches 0 at `total_steps`
+// unless it is constant.
 double LearningRate(const OptimizerOptions& options, int64_t step, int64_t total_steps);
 
-// AdamW over named parameters. Gradients are read from Tensor::grad.
+// AdamW over named float32 parameters. Gradients are read from Tensor::grad; a parameter without one is left
+// alone.
 class AdamW {
  public:
   AdamW(models::NamedTensors parameters, const OptimizerOptions& options);
@@ -35,8 +39,9 @@ class AdamW {
     double gradient_norm = 0;
     double learning_rate = 0;
   };
-  // Clips by global norm, updates, and clears the gradients. Errors: DATA_LOSS (norm not finite: names up to three
-  // parameters; nothing is changed and the gradients are cleared).
+  // Clips by global norm, updates, and clears the gradients. Errors: DATA_LOSS (norm not finite: names up to
+  // three parameters; nothing is changed and the gradients are cleared), FAILED_PRECONDITION (no gradient at
+  // all).
   absl::StatusOr<StepResult> Step(int64_t total_steps);
   void ZeroGrad();
 
@@ -48,8 +53,14 @@ class AdamW {
   absl::Status Load(const std::filesystem::path& file);
 
  private:
+  struct Group;
+
+  void Update(double learning_rate);
+  std::vector<std::string> NonFiniteGradients() const;
+
   models::NamedTensors parameters_;
   OptimizerOptions options_;
+  // In the order of parameters_; undefined until the parameter's first gradient.
   std::vector<at::Tensor> first_moments_, second_moments_;
   int64_t steps_ = 0;
 };

@@ -1,0 +1,106 @@
+#include "training/corpus.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "data/image.h"
+
+namespace rein::training {
+namespace {
+
+// Unequal lengths aside: what both answers of a row need of the model.
+int64_t LongestSequence(const CorpusRow& row) {
+  return static_cast<int64_t>(row.prompt.size() + std::max(row.responses[0].size(), row.responses[1].size()));
+}
+
+bool Contains(const std::vector<int32_t>& tokens, int64_t token) {
+  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
+}  // namespace
+
+absl::StatusOr<Corpus> Corpus::Load(const std::filesystem::path& path, const models::Processor& processor,
+                                    const models::ModelShape& shape, const CorpusLimits& limits) {
+  Corpus corpus(&processor);
+  const auto visit = [&](data::PreferenceRow row) {
+    ++corpus.seen_;
+    const std::string where = absl::StrCat(path.string(), " row ", corpus.seen_);
+    return WithContext(corpus.Add(std::move(row), shape, limits), where);
+  };
+  REIN_ASSIGN_OR_RETURN(const data::ReadReport report, data::ReadPreferences(path, {}, visit));
+  corpus.dropped_ = report.rows - static_cast<int64_t>(corpus.rows_.size());
+  if (corpus.rows_.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path.string(), ": none of ", report.rows, " rows can be used"));
+  }
+  return corpus;
+}
+
+absl::Status Corpus::Add(data::PreferenceRow row, const models::ModelShape& shape,
+                         const CorpusLimits& limits) {
+  CorpusRow added;
+  added.id = absl::StrCat("row ", seen_);
+  Picture picture;
+  if (!row.image_bytes.empty()) {
+    REIN_ASSIGN_OR_RETURN(picture, AddPicture(std::move(row.image_bytes), &added.picture, limits));
+  }
+  const auto images =
+      picture ? absl::MakeConstSpan(picture.get(), 1) : absl::Span<const models::ProcessedImage>();
+  REIN_ASSIGN_OR_RETURN(added.prompt, processor_->EncodePrompt(row.question, images));
+  for (int i = 0; i < 2; ++i) {
+    added.responses[i] = processor_->EncodeResponse(row.response[i]);
+    if (Contains(added.responses[i], shape.image_token_id)) {
+      return absl::InvalidArgumentError(absl::StrCat("response_", i + 1, " contains the image placeholder"));
+    }
+    added.harmless_rate[i] = row.harmless_rate[i];
+    added.is_safe[i] = row.is_safe[i];
+  }
+  added.more_helpful = row.more_helpful - 1;
+  added.safer = row.safer - 1;
+  if (shape.max_positions <= 0 || LongestSequence(added) <= shape.max_positions)
+    rows_.push_back(std::move(added));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Corpus::Picture> Corpus::AddPicture(std::string encoded, int* index,
+                                                   const CorpusLimits& limits) {
+  const auto [entry, is_new] = by_digest_.try_emplace(Sha256Hex(encoded), static_cast<int>(pictures_.size()));
+  *index = entry->second;
+  if (!is_new) return PictureAt(*index);
+  REIN_ASSIGN_OR_RETURN(const Picture picture, Process(encoded));
+  const int64_t bytes = static_cast<int64_t>(picture->pixels.nbytes());
+  if (pixel_bytes_ + bytes <= limits.pixel_bytes) {
+    pixel_bytes_ += bytes;
+    pictures_.push_back({picture, {}});
+  } else {
+    pictures_.push_back({nullptr, std::move(encoded)});
+  }
+  return picture;
+}
+
+absl::StatusOr<Corpus::Picture> Corpus::Process(const std::string& encoded) const {
+  REIN_ASSIGN_OR_RETURN(const data::RgbImage image, data::DecodeImage(encoded));
+  REIN_ASSIGN_OR_RETURN(models::ProcessedImage processed, processor_->ProcessImage(image));
+  return std::make_shared<const models::ProcessedImage>(std::move(processed));
+}
+
+absl::StatusOr<Corpus::Picture> Corpus::PictureAt(int index) const {
+  const StoredPicture& picture = pictures_[index];
+  if (picture.ready) return picture.ready;
+  return Process(picture.encoded);
+}
+
+absl::StatusOr<Sequence> Corpus::SequenceOf(const CorpusRow& row, int answer) const {
+  Sequence sequence{row.id, row.prompt, row.responses[answer], {}};
+  if (row.picture >= 0) {
+    REIN_ASSIGN_OR_RETURN(sequence.images.emplace_back(), PictureAt(row.picture));
+  }
+  return sequence;
+}
+
+}  // namespace rein::training

@@ -1,0 +1,74 @@
+// Preference rows as token sequences, ready to train on.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/preferences.h"
+#include "models/processor.h"
+#include "models/vision_language_model.h"
+#include "training/rl_trainer.h"
+
+namespace rein::training {
+
+// A question with its picture and two answers, and how they were judged.
+struct CorpusRow {
+  std::string id;
+  std::vector<int32_t> prompt;
+  std::vector<int32_t> responses[2];
+  int picture = -1;               // index into the pictures; -1: none
+  int more_helpful = 0;           // 0 or 1
+  int safer = 0;                  // 0 or 1
+  int harmless_rate[2] = {0, 0};  // -3 .. 3, > 0 harmless
+  bool is_safe[2] = {true, true};
+};
+
+struct CorpusLimits {
+  // Pixels kept ready; pictures beyond are kept encoded and processed again whenever they are needed.
+  int64_t pixel_bytes = int64_t{2} << 30;
+};
+
+// Every row tokenised and every distinct picture (by digest) decoded once.
+class Corpus {
+ public:
+  // Rows of a parquet file or folder. Rows longer than the model's positions are left out and counted in the
+  // log. Errors: those of data::ReadPreferences and of decoding and processing (naming the row);
+  // INVALID_ARGUMENT (no row is left). The processor outlives the corpus.
+  static absl::StatusOr<Corpus> Load(const std::filesystem::path& path, const models::Processor& processor,
+                                     const models::ModelShape& shape, const CorpusLimits& limits = {});
+
+  const std::vector<CorpusRow>& rows() const { return rows_; }
+  // Rows that were read but cannot be used: see data::ReadPreferences, and too long.
+  int64_t dropped() const { return dropped_; }
+  int64_t pictures() const { return static_cast<int64_t>(pictures_.size()); }
+
+  // Prompt, picture and answer 0 or 1 of a row.
+  absl::StatusOr<Sequence> SequenceOf(const CorpusRow& row, int answer) const;
+
+ private:
+  using Picture = std::shared_ptr<const models::ProcessedImage>;
+  struct StoredPicture {
+    Picture ready;        // null: over the limit
+    std::string encoded;  // only where not ready
+  };
+
+  explicit Corpus(const models::Processor* processor) : processor_(processor) {}
+  absl::Status Add(data::PreferenceRow row, const models::ModelShape& shape, const CorpusLimits& limits);
+  absl::StatusOr<Picture> AddPicture(std::string encoded, int* index, const CorpusLimits& limits);
+  absl::StatusOr<Picture> Process(const std::string& encoded) const;
+  absl::StatusOr<Picture> PictureAt(int index) const;
+
+  const models::Processor* processor_;
+  std::vector<CorpusRow> rows_;
+  std::vector<StoredPicture> pictures_;
+  std::map<std::string, int> by_digest_;
+  int64_t pixel_bytes_ = 0;
+  int64_t seen_ = 0, dropped_ = 0;
+};
+
+}  // namespace rein::training

@@ -1,0 +1,170 @@
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <utility>
+
+#include "base/status.h"
+#include "learning/tensor/losses.h"
+#include "training/offline.h"
+#include "training/packing.h"
+#include "training/ranking.h"
+#include "training/supervised.h"
+
+namespace rein::training {
+namespace {
+
+using Rows = OfflineTraining::Rows;
+
+// The two answers of each row: the one that should score higher, and the other. Scores and signs in the order
+// of rows.
+struct PairScores {
+  at::Tensor high, low;  // float32 [B], differentiable
+};
+struct PairSigns {
+  std::vector<float> high, low;  // s: > 0 harmful; zeros for reward models
+};
+
+class PreferenceTask {
+ public:
+  PreferenceTask(SequenceForward& forward, const PreferenceOptions& options, bool is_cost)
+      : forward_(forward), options_(options), is_cost_(is_cost) {}
+
+  absl::StatusOr<LossPart> Part(const Corpus& corpus, const Rows& rows, Metrics& metrics) {
+    LossPart part;
+    part.item_tokens = PairTokens(rows);
+    part.item_name = [rows](size_t item) { return rows[item]->id; };
+    metrics["accuracy"] = 0;
+    part.loss = [this, &corpus, rows, &metrics](size_t begin, size_t end) -> absl::StatusOr<at::Tensor> {
+      const Rows some = Slice(rows, begin, end);
+      REIN_ASSIGN_OR_RETURN(const PairScores scores, Scores(corpus, some));
+      const double share = static_cast<double>(some.size()) / static_cast<double>(rows.size());
+      metrics["accuracy"] += share * RankingAccuracy(ToVector(scores.high), ToVector(scores.low));
+      return Loss(scores, Signs(some)) * share;
+    };
+    return part;
+  }
+
+  absl::StatusOr<Metrics> Evaluate(const Corpus& corpus, const Rows& rows) {
+    std::vector<at::Tensor> high, low;
+    for (const MicroBatch& items : PackByTokens(PairTokens(rows), options_.optimizer.micro_batch_tokens)) {
+      REIN_ASSIGN_OR_RETURN(PairScores scores, Scores(corpus, Slice(rows, items.begin, items.end)));
+      high.push_back(std::move(scores.high));
+      low.push_back(std::move(scores.low));
+    }
+    const PairScores all{at::cat(high), at::cat(low)};
+    Metrics metrics = {{"loss", Loss(all, Signs(rows)).item<double>()},
+                       {"ranking_accuracy", RankingAccuracy(ToVector(all.high), ToVector(all.low))}};
+    if (is_cost_) AddCostMetrics(all, rows, metrics);
+    return metrics;
+  }
+
+ private:
+  static Rows Slice(const Rows& rows, size_t begin, size_t end) {
+    return {rows.begin() + static_cast<int64_t>(begin), rows.begin() + static_cast<int64_t>(end)};
+  }
+
+  static std::vector<int64_t> PairTokens(const Rows& rows) {
+    std::vector<int64_t> tokens;
+    for (const CorpusRow* row : rows) {
+      tokens.push_back(
+          static_cast<int64_t>(2 * row->prompt.size() + row->responses[0].size() + row->responses[1].size()));
+    }
+    return tokens;
+  }
+
+  static std::vector<float> ToVector(const at::Tensor& values) {
+    const at::Tensor host = values.detach().to(at::kCPU).contiguous();
+    return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
+  }
+
+  // Of the two answers, the more helpful one, or for cost the less safe one.
+  int HighAnswer(const CorpusRow& row) const { return is_cost_ ? 1 - row.safer : row.more_helpful; }
+
+  // One forward of 2B sequences: answers that should score higher first.
+  absl::StatusOr<PairScores> Scores(const Corpus& corpus, const Rows& rows) {
+    std::vector<Sequence> sequences;
+    sequences.reserve(2 * rows.size());
+    for (const bool high : {true, false}) {
+      for (const CorpusRow* row : rows) {
+        const int answer = high ? HighAnswer(*row) : 1 - HighAnswer(*row);
+        REIN_ASSIGN_OR_RETURN(sequences.emplace_back(), corpus.SequenceOf(*row, answer));
+      }
+    }
+    ShareImages(sequences, rows.size());
+    std::vector<const Sequence*> pointers;
+    for (const Sequence& sequence : sequences) pointers.push_back(&sequence);
+    REIN_ASSIGN_OR_RETURN(const SequenceForward::Output output, forward_.Run(pointers, Positions::kLast));
+    const std::vector<at::Tensor> halves = forward_.model().Scores(output.hidden).chunk(2);
+    return PairScores{halves[0], halves[1]};
+  }
+
+  // A picture over the pixel limit is processed anew each time it is asked for; the answers of a pair still
+  // share it.
+  static void ShareImages(std::vector<Sequence>& sequences, size_t pairs) {
+    for (size_t i = 0; i < pairs; ++i) sequences[pairs + i].images = sequences[i].images;
+  }
+
+  float Sign(const CorpusRow& row, int answer) const {
+    if (options_.binary_labels) return row.is_safe[answer] ? -1.0f : 1.0f;
+    return static_cast<float>(-row.harmless_rate[answer]);
+  }
+
+  PairSigns Signs(const Rows& rows) const {
+    PairSigns signs;
+    for (const CorpusRow* row : rows) {
+      signs.high.push_back(Sign(*row, HighAnswer(*row)));
+      signs.low.push_back(Sign(*row, 1 - HighAnswer(*row)));
+    }
+    return signs;
+  }
+
+  at::Tensor Loss(const PairScores& scores, const PairSigns& signs) const {
+    if (!is_cost_) return learning::RewardLoss(scores.high, scores.low, options_.regularization);
+    return learning::CostLoss(scores.high, scores.low, ToTensor(signs.high, forward_.device()),
+                              ToTensor(signs.low, forward_.device()), options_.sign_scale,
+                              options_.regularization);
+  }
+
+  // Judged by the ratings, whatever the labels that were trained on.
+  void AddCostMetrics(const PairScores& scores, const Rows& rows, Metrics& metrics) const {
+    std::vector<float> signs;
+    for (const bool high : {true, false}) {
+      for (const CorpusRow* row : rows) {
+        const int answer = high ? HighAnswer(*row) : 1 - HighAnswer(*row);
+        signs.push_back(static_cast<float>(-row->harmless_rate[answer]));
+      }
+    }
+    const std::vector<float> all = ToVector(at::cat({scores.high, scores.low}));
+    if (const auto accuracy = SignAccuracy(all, signs)) metrics["sign_accuracy"] = *accuracy;
+    if (const auto area = AreaUnderCurve(all, signs)) metrics["auc"] = *area;
+  }
+
+  SequenceForward& forward_;
+  const PreferenceOptions& options_;
+  bool is_cost_;
+};
+
+absl::StatusOr<Metrics> TrainPreference(const PreferenceOptions& options, bool is_cost,
+                                        const TrainProgressFn& progress) {
+  REIN_ASSIGN_OR_RETURN(const std::unique_ptr<OfflineTraining> training,
+                        OfflineTraining::Create(CommonOptions(options, /*score_head=*/true)));
+  PreferenceTask preference(training->forward(), options, is_cost);
+  OfflineTraining::Task task;
+  task.loss = [&](const Corpus& corpus, const Rows& rows, Metrics& metrics) {
+    return preference.Part(corpus, rows, metrics);
+  };
+  task.evaluate = [&](const Corpus& corpus, const Rows& rows) { return preference.Evaluate(corpus, rows); };
+  return training->Run(task, progress);
+}
+
+}  // namespace
+
+absl::StatusOr<Metrics> TrainRewardModel(const PreferenceOptions& options, const TrainProgressFn& progress) {
+  return TrainPreference(options, /*is_cost=*/false, progress);
+}
+
+absl::StatusOr<Metrics> TrainCostModel(const PreferenceOptions& options, const TrainProgressFn& progress) {
+  return TrainPreference(options, /*is_cost=*/true, progress);
+}
+
+}  // namespace rein::training

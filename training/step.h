@@ -1,0 +1,41 @@
+// One optimizer step over losses that are split into micro-batches: the loop that all trainers share.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "training/optimizer.h"
+#include "training/rl_trainer.h"
+
+namespace rein::training {
+
+// A sum over items (sequences, or pairs of them) that can be computed some items at a time.
+struct LossPart {
+  std::vector<int64_t> item_tokens;
+  std::function<std::string(size_t item)> item_name;
+  // The part of the sum over items [begin, end): float32 scalar, differentiable.
+  std::function<absl::StatusOr<at::Tensor>(size_t begin, size_t end)> loss;
+  // Factor of the gradient; the reported loss is without it.
+  double scale = 1;
+};
+
+struct StepOutcome {
+  std::vector<double> losses;  // one a part
+  AdamW::StepResult update;
+};
+
+// Forward and backward of all micro-batches, then the optimizer. Errors: those of the losses; DATA_LOSS (loss
+// or gradient not finite: names up to three items). After an error weights and optimizer are as before and
+// gradients are cleared.
+absl::StatusOr<StepOutcome> TakeStep(AdamW& optimizer, absl::Span<const LossPart> parts,
+                                     int64_t micro_batch_tokens, int64_t total_steps,
+                                     const ProgressFn& progress);
+
+}  // namespace rein::training
