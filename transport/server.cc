@@ -33,7 +33,7 @@ class Server::TokenCheck : public grpc::AuthMetadataProcessor {
 
  private:
   // In constant time, so that a guess learns nothing from how long the answer takes.
-  bool Equal(grpc::string_ref given) const {
+  bool Equal(const grpc::string_ref& given) const {
     return given.size() == token_.size() && CRYPTO_memcmp(given.data(), token_.data(), token_.size()) == 0;
   }
   const std::string token_;
