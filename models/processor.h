@@ -20,7 +20,8 @@ namespace rein::models {
 // Tokenizer, chat template and image processor of one model folder. Thread-safe after Load.
 class Processor {
  public:
-  // Errors: NOT_FOUND (tokenizer.json or preprocessor missing), INVALID_ARGUMENT, UNIMPLEMENTED (names what is not supported).
+  // Errors: NOT_FOUND (tokenizer.json or preprocessor missing), INVALID_ARGUMENT, UNIMPLEMENTED (names what
+  // is not supported).
   static absl::StatusOr<std::unique_ptr<Processor>> Load(const std::filesystem::path& folder);
   virtual ~Processor() = default;
 
@@ -28,8 +29,8 @@ class Processor {
   virtual absl::StatusOr<ProcessedImage> ProcessImage(const data::RgbImage& image) const = 0;
 
   // Chat template with the pictures first and the generation prompt at the end; placeholders expanded.
-  virtual absl::StatusOr<std::vector<int32_t>> EncodePrompt(absl::string_view question,
-                                                            absl::Span<const ProcessedImage> images) const = 0;
+  virtual absl::StatusOr<std::vector<int32_t>> EncodePrompt(
+      absl::string_view question, absl::Span<const ProcessedImage> images) const = 0;
   // Text as it is, without the template; placeholders in it are expanded.
   virtual absl::StatusOr<std::vector<int32_t>> EncodeRaw(absl::string_view text,
                                                          absl::Span<const ProcessedImage> images) const = 0;
@@ -40,7 +41,8 @@ class Processor {
 
   // Tokens that end a response.
   virtual const std::vector<int32_t>& end_tokens() const = 0;
-  // bool [vocab_size]: ids that may be sampled; image placeholders, padding and ids past the tokenizer may not.
+  // bool [vocab_size]: ids that may be sampled; image placeholders, padding and ids past the tokenizer may
+  // not.
   virtual at::Tensor AllowedTokens(int64_t vocab_size) const = 0;
   // SHA-256 of tokenizer.json.
   virtual const std::string& tokenizer_digest() const = 0;

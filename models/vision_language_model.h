@@ -1,7 +1,8 @@
 // The interface of all model families.
 //
-// Life of a model: 1. LoadModel (or MakeRandomModel). 2. EncodeImages once per picture and vision tower. 3. Forward on packed
-// sequences (training, scoring) or ForwardCached with a KV cache (generation). 4. Logits or Scores of chosen positions.
+// Life of a model: 1. LoadModel (or MakeRandomModel). 2. EncodeImages once per picture and vision tower. 3.
+// Forward on packed sequences (training, scoring) or ForwardCached with a KV cache (generation). 4. Logits or
+// Scores of chosen positions.
 // 5. SaveModel. One thread at a time.
 #pragma once
 
@@ -9,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,21 +25,21 @@ namespace rein::models {
 
 // A picture as the vision tower takes it.
 struct ProcessedImage {
-  at::Tensor pixels;       // float32 [tiles, 3, H, W] (families that cut patches themselves: [patches, values])
-  int64_t feature_count = 0; // placeholders that this picture takes in the prompt
-  int64_t grid[3] = {0, 0, 0}; // family specific (t, h, w), 0 where unused
+  at::Tensor pixels;  // float32 [tiles, 3, H, W] (families that cut patches themselves: [patches, values])
+  int64_t feature_count = 0;    // placeholders that this picture takes in the prompt
+  int64_t grid[3] = {0, 0, 0};  // family specific (t, h, w), 0 where unused
 };
 
 // A picture as the language model takes it.
 struct ImageFeatures {
-  at::Tensor features; // [feature_count, hidden]
+  at::Tensor features;  // [feature_count, hidden]
   int64_t grid[3] = {0, 0, 0};
 };
 
 // Sequences end to end, without padding.
 struct PackedInput {
-  at::Tensor token_ids;            // int64 [T]
-  std::vector<int64_t> cu_seqlens; // B + 1 offsets, from 0 to T
+  at::Tensor token_ids;             // int64 [T]
+  std::vector<int64_t> cu_seqlens;  // B + 1 offsets, from 0 to T
   // One for every run of placeholders, in their order. The same features may stand in several sequences.
   std::vector<ImageFeatures> images;
 };
@@ -45,17 +47,17 @@ struct PackedInput {
 // New tokens of several sequences whose past is in a KvCache.
 struct CachedInput {
   struct Sequence {
-    std::vector<int32_t> block_table; // covers past and new tokens
+    std::vector<int32_t> block_table;  // covers past and new tokens
     int64_t past_tokens = 0;
     int64_t new_tokens = 0;
   };
-  at::Tensor token_ids; // int64 [T], new tokens end to end
+  at::Tensor token_ids;  // int64 [T], new tokens end to end
   std::vector<Sequence> sequences;
-  std::vector<ImageFeatures> images; // as in PackedInput; only whole runs
+  std::vector<ImageFeatures> images;  // as in PackedInput; only whole runs
 };
 
 struct ModelShape {
-  std::string family; // "llava"
+  std::string family;  // "llava"
   int64_t vocab_size = 0;
   int64_t hidden = 0;
   int64_t layers = 0;
@@ -79,7 +81,8 @@ class VisionLanguageModel {
   virtual std::vector<ImageFeatures> EncodeImages(absl::Span<const ProcessedImage> images) = 0;
 
   // Hidden states after the final norm, [T, hidden]; differentiable.
-  // Errors: INVALID_ARGUMENT (placeholders and features disagree: both counts; id outside the vocabulary; too long).
+  // Errors: INVALID_ARGUMENT (placeholders and features disagree: both counts; id outside the vocabulary; too
+  // long).
   virtual absl::StatusOr<at::Tensor> Forward(const PackedInput& input) = 0;
 
   // The same for new tokens only; writes their keys and values into the cache. No gradient.
@@ -96,8 +99,11 @@ class VisionLanguageModel {
   virtual std::string PartOf(const std::string& tensor_name) const = 0;
   // Adds (or draws anew) score_head.weight [1, hidden] from normal(0, 0.02).
   virtual void AddScoreHead(uint64_t seed) = 0;
-  // Folder the model came from; SaveModel copies configuration and tokenizer from there.
+  // Folder the model came from.
   virtual const std::filesystem::path& source() const = 0;
+  // Configuration and tokenizer files by name, as SaveModel writes them. Families keep them from loading on,
+  // so that a model can be saved after its folder is gone; without that they are read from source().
+  virtual absl::StatusOr<std::map<std::string, std::string>> side_files() const;
 
   KvCache MakeCache(int64_t blocks, int64_t block_tokens) const;
 };
@@ -108,22 +114,25 @@ struct LoadOptions {
 };
 
 // Loads a Hugging Face folder of any supported family (config.json: model_type).
-// Errors: NOT_FOUND (folder or file), INVALID_ARGUMENT (config, header or shape wrong: file, tensor, what is expected),
-// UNIMPLEMENTED (family, dtype or option that is not supported: names it and the supported ones; pickle-only folder).
+// Errors: NOT_FOUND (folder or file), INVALID_ARGUMENT (config, header or shape wrong: file, tensor, what is
+// expected), UNIMPLEMENTED (family, dtype or option that is not supported: names it and the supported ones;
+// pickle-only folder).
 absl::StatusOr<std::unique_ptr<VisionLanguageModel>> LoadModel(const std::filesystem::path& folder,
                                                                const LoadOptions& options = {});
 
 // A model with random weights from a folder that holds only config.json (and tokenizer files).
-absl::StatusOr<std::unique_ptr<VisionLanguageModel>> MakeRandomModel(const std::filesystem::path& folder, uint64_t seed,
+absl::StatusOr<std::unique_ptr<VisionLanguageModel>> MakeRandomModel(const std::filesystem::path& folder,
+                                                                     uint64_t seed,
                                                                      const LoadOptions& options = {});
 
-// Writes a folder that transformers loads: safetensors in shards of at most `max_shard_bytes` with index, config, tokenizer,
-// preprocessor; fsynced. `folder` must not exist or be empty.
+// Writes a folder that transformers loads: safetensors in shards of at most `max_shard_bytes` with index,
+// config, tokenizer, preprocessor; fsynced. `folder` must not exist or be empty.
 absl::Status SaveModel(const VisionLanguageModel& model, const std::filesystem::path& folder,
                        int64_t max_shard_bytes = int64_t{5} << 30);
 
-// Parameters that train, by canonical name; those of the `freeze`d parts (vision, projector, language) are left out and get
-// requires_grad(false), the others true. Errors: INVALID_ARGUMENT (an entry matches nothing: lists the parts).
+// Parameters that train, by canonical name; those of the `freeze`d parts (vision, projector, language) are
+// left out and get requires_grad(false), the others true. Errors: INVALID_ARGUMENT (an entry matches nothing:
+// lists the parts).
 absl::StatusOr<NamedTensors> TrainableParameters(const VisionLanguageModel& model,
                                                  const std::vector<std::string>& freeze);
 

@@ -1,0 +1,87 @@
+// The Llama text decoder: RMSNorm, rotary positions, grouped-query attention, gated feed-forward.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/activation.h"
+#include "models/kv_cache.h"
+#include "models/parameters.h"
+
+namespace rein::models {
+
+// Defaults are those of transformers' LlamaConfig.
+struct LlamaConfig {
+  int64_t vocab_size = 32000;
+  int64_t hidden = 4096;
+  int64_t intermediate = 11008;
+  int64_t layers = 32;
+  int64_t heads = 32;
+  int64_t kv_heads = 32;
+  int64_t head_dim = 128;
+  int64_t max_positions = 2048;
+  Activation activation = Activation::kSilu;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000.0;
+  bool attention_bias = false;
+  bool mlp_bias = false;
+  bool tied = false;
+  double initializer_range = 0.02;
+};
+
+// Where new tokens go in a cache and what each of them sees.
+struct CachePlan {
+  at::Tensor slots;         // int64 [T], block * block_tokens + offset, on the cache's device
+  at::Tensor block_tables;  // int32 [B, max_blocks], CPU
+  std::vector<int64_t> query_lens;
+  std::vector<int64_t> context_lens;
+};
+
+class LlamaDecoder {
+ public:
+  // Adds its tensors as "language_model.model.…" and "language_model.lm_head.weight" (absent when tied).
+  LlamaDecoder(const LlamaConfig& config, Parameters& parameters);
+
+  // ids: int64 [T] -> [T, hidden].
+  at::Tensor Embed(const at::Tensor& ids) const;
+  // x: [T, hidden], positions: int64 [T] on the CPU, each below max_positions. After the final norm, [T,
+  // hidden].
+  at::Tensor Forward(const at::Tensor& x, const at::Tensor& positions,
+                     const std::vector<int64_t>& cu_seqlens);
+  at::Tensor ForwardCached(const at::Tensor& x, const at::Tensor& positions, const CachePlan& plan,
+                           KvCache& cache);
+  // [N, hidden] -> [N, vocab_size].
+  at::Tensor Logits(const at::Tensor& hidden) const;
+
+ private:
+  struct Layer {
+    at::Tensor input_norm, post_attention_norm;
+    JoinedLinear qkv;
+    Linear output;
+    JoinedLinear gate_up;
+    Linear down;
+  };
+  struct Rotation {
+    at::Tensor cos, sin;  // float32 [T, head_dim]
+  };
+  // What attention reads: [T, heads, head_dim], [T, kv_heads, head_dim] twice; rotated.
+  struct Heads {
+    at::Tensor q, k, v;
+  };
+  Rotation RotationAt(const at::Tensor& positions, at::Device device);
+  void ExtendTables(int64_t positions);
+  Heads Project(const Layer& layer, const at::Tensor& normed, const Rotation& rotation) const;
+  // Output projection, residual and feed-forward.
+  at::Tensor Finish(const Layer& layer, const at::Tensor& x, const at::Tensor& attended) const;
+
+  LlamaConfig config_;
+  double scale_;
+  at::Tensor embedding_, norm_, head_;
+  std::vector<Layer> layers_;
+  at::Tensor cos_, sin_;  // float32 [positions so far, head_dim]
+};
+
+}  // namespace rein::models
