@@ -1,0 +1,96 @@
+#include "actors/host/image_store.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "data/image.h"
+
+namespace rein::host {
+namespace {
+
+int64_t Bytes(const Picture& picture) { return static_cast<int64_t>(picture->pixels.nbytes()); }
+
+}  // namespace
+
+void ImageStore::SetSource(std::shared_ptr<transport::BlobCache> source) {
+  absl::MutexLock lock(&mutex_);
+  source_ = std::move(source);
+}
+
+void ImageStore::SetProcessor(std::shared_ptr<const models::Processor> processor) {
+  absl::MutexLock lock(&mutex_);
+  processor_ = std::move(processor);
+}
+
+void ImageStore::Prefetch(const google::protobuf::RepeatedPtrField<v1::ImageRef>& images) {
+  std::shared_ptr<transport::BlobCache> source;
+  {
+    absl::MutexLock lock(&mutex_);
+    source = source_;
+  }
+  if (source == nullptr) return;
+  for (const v1::ImageRef& image : images) {
+    if (Find(image.digest()) == nullptr) source->Get(image.digest()).IgnoreError();
+  }
+}
+
+absl::StatusOr<Picture> ImageStore::Get(const std::string& digest) {
+  if (Picture found = Find(digest); found != nullptr) return found;
+  absl::StatusOr<Picture> loaded = Load(digest);
+  if (!loaded.ok()) return WithContext(loaded.status(), absl::StrCat("image ", digest));
+  return Keep(digest, *std::move(loaded));
+}
+
+Picture ImageStore::Find(const std::string& digest) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = entries_.find(digest);
+  if (found == entries_.end()) return nullptr;
+  if (found->second.is_kept) recent_.splice(recent_.begin(), recent_, found->second.kept);
+  return found->second.picture.lock();
+}
+
+absl::StatusOr<Picture> ImageStore::Load(const std::string& digest) {
+  std::shared_ptr<transport::BlobCache> source;
+  std::shared_ptr<const models::Processor> processor;
+  {
+    absl::MutexLock lock(&mutex_);
+    source = source_;
+    processor = processor_;
+  }
+  if (source == nullptr || processor == nullptr) {
+    return absl::FailedPreconditionError("this actor has not been configured; send Actor.Configure first");
+  }
+  REIN_ASSIGN_OR_RETURN(const transport::Blob encoded, source->Get(digest));
+  REIN_ASSIGN_OR_RETURN(const data::RgbImage image, data::DecodeImage(*encoded));
+  REIN_ASSIGN_OR_RETURN(models::ProcessedImage processed, processor->ProcessImage(image));
+  return std::make_shared<const models::ProcessedImage>(std::move(processed));
+}
+
+Picture ImageStore::Keep(const std::string& digest, Picture picture) {
+  absl::MutexLock lock(&mutex_);
+  Entry& entry = entries_[digest];
+  if (Picture other = entry.picture.lock(); other != nullptr) picture = std::move(other);
+  entry.picture = picture;
+  if (!entry.is_kept) {
+    recent_.emplace_front(digest, picture);
+    entry.kept = recent_.begin();
+    entry.is_kept = true;
+    bytes_ += Bytes(picture);
+  }
+  Evict();
+  return picture;
+}
+
+void ImageStore::Evict() {
+  while (bytes_ > capacity_bytes_ && recent_.size() > 1) {
+    bytes_ -= Bytes(recent_.back().second);
+    Entry& entry = entries_[recent_.back().first];
+    entry.is_kept = false;
+    recent_.pop_back();
+  }
+  // Entries whose picture nobody holds any more go when they outnumber the others.
+  if (entries_.size() > 2 * recent_.size() + 64) {
+    std::erase_if(entries_, [](const auto& entry) { return entry.second.picture.expired(); });
+  }
+}
+
+}  // namespace rein::host

@@ -1,0 +1,69 @@
+#include "actors/host/loaded_model.h"
+
+#include <ATen/Context.h>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/log_line.h"
+#include "base/status.h"
+
+namespace rein::host {
+namespace {
+
+absl::StatusOr<at::Device> ParseDevice(const std::string& name) {
+  if (name.empty() || name == "cpu") return at::Device(at::kCPU);
+  absl::string_view number = name;
+  int index = -1;
+  if (!absl::ConsumePrefix(&number, "cuda:") || !absl::SimpleAtoi(number, &index) || index < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("device '", name, "': use cpu or cuda:N"));
+  }
+  if (!at::hasCUDA()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device '", name, "': this process sees no GPU; use cpu, or a build with CUDA"));
+  }
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+absl::StatusOr<v1::ModelInfo> Describe(const LoadedModel& loaded, const std::filesystem::path& folder) {
+  v1::ModelInfo info;
+  info.set_path(folder.string());
+  REIN_ASSIGN_OR_RETURN(*info.mutable_digest(), models::ModelDigest(folder));
+  info.set_family(loaded.model->shape().family);
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : loaded.model->tensors()) parameters += tensor.numel();
+  info.set_parameters(parameters);
+  info.set_tokenizer_digest(loaded.processor->tokenizer_digest());
+  info.set_dtype("float32");
+  return info;
+}
+
+absl::StatusOr<LoadedModel> Load(const Configuration& configuration) {
+  LoadedModel loaded;
+  REIN_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(configuration.spec.device()));
+  REIN_ASSIGN_OR_RETURN(loaded.processor, models::Processor::Load(configuration.model));
+  REIN_ASSIGN_OR_RETURN(loaded.model,
+                        models::LoadModel(configuration.model, {.dtype = at::kFloat, .device = device}));
+  REIN_ASSIGN_OR_RETURN(loaded.info, Describe(loaded, configuration.model));
+  return loaded;
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedModel> LoadRoleModel(const Configuration& configuration) {
+  if (configuration.model.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("no model folder for ", configuration.spec.role(), "/",
+                                                   configuration.spec.name(),
+                                                   "; set `model` of this actor in the job file"));
+  }
+  absl::StatusOr<LoadedModel> loaded = Load(configuration);
+  if (!loaded.ok()) {
+    return WithContext(loaded.status(), absl::StrCat("model folder ", configuration.model.string()));
+  }
+  LogInfo(absl::StrCat("loaded ", configuration.model.string(), " (", loaded->info.family(), ", ",
+                       loaded->info.parameters(), " parameters, digest ", loaded->info.digest().substr(0, 12),
+                       ")"));
+  return loaded;
+}
+
+}  // namespace rein::host
