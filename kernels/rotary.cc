@@ -1,0 +1,59 @@
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "kernels/ops.h"
+#include "kernels/row_ops_cpu.h"
+
+namespace rein::kernels {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+using RowFunction = void (*)(const float*, const float*, const float*, int64_t, float*);
+
+constexpr int64_t kGrain = 64;  // tokens
+
+// x: [T, heads, D]; applies `row` to every head of every token.
+at::Tensor ApplyRows(RowFunction row, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  const at::Tensor in = x.to(at::kFloat).contiguous();
+  const int64_t heads = in.size(1), dim = in.size(2);
+  at::Tensor out = at::empty_like(in);
+  at::parallel_for(0, in.size(0), kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * heads; i < end * heads; ++i) {
+      const int64_t angles = (i / heads) * dim;
+      row(in.const_data_ptr<float>() + i * dim, cos.const_data_ptr<float>() + angles,
+          sin.const_data_ptr<float>() + angles, dim, out.mutable_data_ptr<float>() + i * dim);
+    }
+  });
+  return out.to(x.scalar_type());
+}
+
+class RotaryFunction : public torch::autograd::Function<RotaryFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& cos,
+                            const at::Tensor& sin) {
+    const at::Tensor c = cos.contiguous(), s = sin.contiguous();
+    context->save_for_backward({c, s});
+    return ApplyRows(RotaryRowCpu, x, c, s);
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const variable_list saved = context->get_saved_variables();
+    return {ApplyRows(RotaryRowBackwardCpu, grads[0], saved[0], saved[1]), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor Rotary(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  TORCH_CHECK(x.dim() == 3 && x.size(2) % 2 == 0, "Rotary: x must be [T, heads, even D], got ", x.sizes());
+  for (const at::Tensor& angles : {cos, sin}) {
+    TORCH_CHECK(angles.scalar_type() == at::kFloat && angles.dim() == 2 && angles.size(0) == x.size(0) &&
+                    angles.size(1) == x.size(2),
+                "Rotary: cos and sin must be float32 [", x.size(0), ", ", x.size(2), "], got ",
+                angles.sizes());
+  }
+  return RotaryFunction::apply(x, cos, sin);
+}
+
+}  // namespace rein::kernels
