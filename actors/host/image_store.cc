@@ -9,6 +9,10 @@ namespace {
 
 int64_t Bytes(const Picture& picture) { return static_cast<int64_t>(picture->pixels.nbytes()); }
 
+absl::Status NotConfigured() {
+  return absl::FailedPreconditionError("this actor has not been configured; send Actor.Configure first");
+}
+
 }  // namespace
 
 void ImageStore::SetSource(std::shared_ptr<transport::BlobCache> source) {
@@ -35,9 +39,16 @@ void ImageStore::Prefetch(const google::protobuf::RepeatedPtrField<v1::ImageRef>
 
 absl::StatusOr<Picture> ImageStore::Get(const std::string& digest) {
   if (Picture found = Find(digest); found != nullptr) return found;
-  absl::StatusOr<Picture> loaded = Load(digest);
-  if (!loaded.ok()) return WithContext(loaded.status(), absl::StrCat("image ", digest));
-  return Keep(digest, *std::move(loaded));
+  absl::StatusOr<Picture> fetched = Fetch(digest);
+  if (!fetched.ok()) return WithContext(fetched.status(), absl::StrCat("image ", digest));
+  return Keep(digest, *std::move(fetched));
+}
+
+absl::StatusOr<Picture> ImageStore::GetDecoded(const std::string& digest, const std::string& encoded) {
+  if (Picture found = Find(digest); found != nullptr) return found;
+  absl::StatusOr<Picture> processed = Process(encoded);
+  if (!processed.ok()) return WithContext(processed.status(), absl::StrCat("image ", digest));
+  return Keep(digest, *std::move(processed));
 }
 
 Picture ImageStore::Find(const std::string& digest) {
@@ -48,19 +59,25 @@ Picture ImageStore::Find(const std::string& digest) {
   return found->second.picture.lock();
 }
 
-absl::StatusOr<Picture> ImageStore::Load(const std::string& digest) {
+absl::StatusOr<Picture> ImageStore::Fetch(const std::string& digest) {
   std::shared_ptr<transport::BlobCache> source;
-  std::shared_ptr<const models::Processor> processor;
   {
     absl::MutexLock lock(&mutex_);
     source = source_;
+  }
+  if (source == nullptr) return NotConfigured();
+  REIN_ASSIGN_OR_RETURN(const transport::Blob encoded, source->Get(digest));
+  return Process(*encoded);
+}
+
+absl::StatusOr<Picture> ImageStore::Process(const std::string& encoded) {
+  std::shared_ptr<const models::Processor> processor;
+  {
+    absl::MutexLock lock(&mutex_);
     processor = processor_;
   }
-  if (source == nullptr || processor == nullptr) {
-    return absl::FailedPreconditionError("this actor has not been configured; send Actor.Configure first");
-  }
-  REIN_ASSIGN_OR_RETURN(const transport::Blob encoded, source->Get(digest));
-  REIN_ASSIGN_OR_RETURN(const data::RgbImage image, data::DecodeImage(*encoded));
+  if (processor == nullptr) return NotConfigured();
+  REIN_ASSIGN_OR_RETURN(const data::RgbImage image, data::DecodeImage(encoded));
   REIN_ASSIGN_OR_RETURN(models::ProcessedImage processed, processor->ProcessImage(image));
   return std::make_shared<const models::ProcessedImage>(std::move(processed));
 }

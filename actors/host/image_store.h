@@ -37,6 +37,8 @@ class ImageStore {
   // Executor thread. Errors: NOT_FOUND, INVALID_ARGUMENT (undecodable, over the limits), UNAVAILABLE; the
   // message names the digest.
   absl::StatusOr<Picture> Get(const std::string& digest);
+  // The same for a picture whose encoded bytes are here already.
+  absl::StatusOr<Picture> GetDecoded(const std::string& digest, const std::string& encoded);
 
  private:
   struct Entry {
@@ -47,7 +49,8 @@ class ImageStore {
   Picture Find(const std::string& digest);
   Picture Keep(const std::string& digest, Picture picture);
   void Evict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<Picture> Load(const std::string& digest);
+  absl::StatusOr<Picture> Fetch(const std::string& digest);
+  absl::StatusOr<Picture> Process(const std::string& encoded);
 
   const int64_t capacity_bytes_;
   absl::Mutex mutex_;
