@@ -32,12 +32,14 @@ absl::StatusOr<std::string> FileDigest(const std::filesystem::path& path) {
 
 KvCache VisionLanguageModel::MakeCache(int64_t blocks, int64_t block_tokens) const {
   const at::Tensor& any = tensors().front().second;
+  // The CPU's attention over a cache computes in float32, whatever the weights are.
+  const at::ScalarType dtype = any.is_cpu() ? at::kFloat : any.scalar_type();
   return KvCache({.layers = shape().layers,
                   .blocks = blocks,
                   .block_tokens = block_tokens,
                   .kv_heads = shape().kv_heads,
                   .head_dim = shape().head_dim},
-                 any.scalar_type(), any.device());
+                 dtype, any.device());
 }
 
 absl::StatusOr<std::map<std::string, std::string>> VisionLanguageModel::side_files() const {

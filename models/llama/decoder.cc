@@ -113,8 +113,10 @@ at::Tensor LlamaDecoder::ForwardCached(const at::Tensor& x, const at::Tensor& po
         Project(layer, kernels::RmsNorm(hidden, layer.input_norm, config_.rms_norm_eps), rotation);
     at::Tensor& keys = cache.keys(static_cast<int64_t>(i));
     at::Tensor& values = cache.values(static_cast<int64_t>(i));
-    keys.view({-1, config_.kv_heads, config_.head_dim}).index_copy_(0, plan.slots, heads.k);
-    values.view({-1, config_.kv_heads, config_.head_dim}).index_copy_(0, plan.slots, heads.v);
+    keys.view({-1, config_.kv_heads, config_.head_dim})
+        .index_copy_(0, plan.slots, heads.k.to(keys.scalar_type()));
+    values.view({-1, config_.kv_heads, config_.head_dim})
+        .index_copy_(0, plan.slots, heads.v.to(values.scalar_type()));
     hidden = Finish(layer, hidden,
                     kernels::PagedAttention(heads.q, keys, values, plan.block_tables, plan.query_lens,
                                             plan.context_lens, scale_));
