@@ -96,11 +96,8 @@ absl::StatusOr<Corpus::Picture> Corpus::PictureAt(int index) const {
 }
 
 absl::StatusOr<Sequence> Corpus::SequenceOf(const CorpusRow& row, int answer) const {
-  Sequence sequence{row.id, row.prompt, row.responses[answer], {}};
-  if (row.picture >= 0) {
-    REIN_ASSIGN_OR_RETURN(sequence.images.emplace_back(), PictureAt(row.picture));
-  }
-  return sequence;
+  REIN_ASSIGN_OR_RETURN(Picture picture, PictureAt(row.picture));
+  return Sequence{row.id, row.prompt, row.responses[answer], {std::move(picture)}};
 }
 
 }  // namespace rein::training

@@ -21,7 +21,7 @@ struct CorpusRow {
   std::string id;
   std::vector<int32_t> prompt;
   std::vector<int32_t> responses[2];
-  int picture = -1;               // index into the pictures; -1: none
+  int picture = 0;                // index into the pictures
   int more_helpful = 0;           // 0 or 1
   int safer = 0;                  // 0 or 1
   int harmless_rate[2] = {0, 0};  // -3 .. 3, > 0 harmless

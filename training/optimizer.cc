@@ -28,8 +28,29 @@ std::string ShapeText(const at::Tensor& tensor) {
   return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
 }
 
-double GlobalNorm(const std::vector<at::Tensor>& gradients) {
-  return at::stack(at::_foreach_norm(gradients)).norm().item<double>();
+using StoredTensors = std::map<std::string, at::Tensor>;
+
+absl::StatusOr<int64_t> StoredSteps(const StoredTensors& stored) {
+  const auto steps = stored.find(kSteps);
+  if (steps == stored.end() || steps->second.scalar_type() != at::kLong || steps->second.numel() != 1) {
+    return absl::InvalidArgumentError(absl::StrCat("no int64 tensor '", kSteps, "' of one element"));
+  }
+  return steps->second.item<int64_t>();
+}
+
+// Undefined where the parameter had no gradient yet: an empty tensor stands for that in the file.
+absl::StatusOr<at::Tensor> StoredMoment(const StoredTensors& stored, const std::string& name,
+                                        const at::Tensor& parameter) {
+  const auto entry = stored.find(name);
+  if (entry == stored.end()) return absl::InvalidArgumentError(absl::StrCat("lacks ", name));
+  const at::Tensor& moment = entry->second;
+  if (moment.dim() == 1 && moment.numel() == 0) return at::Tensor();
+  if (moment.scalar_type() != at::kFloat || moment.sizes() != parameter.sizes()) {
+    return absl::InvalidArgumentError(absl::StrCat(name, " is ", c10::toString(moment.scalar_type()),
+                                                   " of shape ", ShapeText(moment),
+                                                   ", expected Float of shape ", ShapeText(parameter)));
+  }
+  return moment.to(parameter.device());
 }
 
 }  // namespace
@@ -76,6 +97,20 @@ AdamW::AdamW(models::NamedTensors parameters, const OptimizerOptions& options)
       first_moments_(parameters_.size()),
       second_moments_(parameters_.size()) {}
 
+double AdamW::GradientNorm() const {
+  const c10::NoGradGuard no_grad;
+  const std::vector<at::Tensor> gradients = Gradients();
+  return gradients.empty() ? 0 : at::stack(at::_foreach_norm(gradients)).norm().item<double>();
+}
+
+std::vector<at::Tensor> AdamW::Gradients() const {
+  std::vector<at::Tensor> gradients;
+  for (const auto& [name, value] : parameters_) {
+    if (value.grad().defined()) gradients.push_back(value.grad());
+  }
+  return gradients;
+}
+
 std::vector<std::string> AdamW::NonFiniteGradients() const {
   std::vector<std::string> names;
   for (const auto& [name, value] : parameters_) {
@@ -87,13 +122,10 @@ std::vector<std::string> AdamW::NonFiniteGradients() const {
 absl::StatusOr<AdamW::StepResult> AdamW::Step(int64_t total_steps) {
   return Guarded([&]() -> absl::StatusOr<StepResult> {
     const c10::NoGradGuard no_grad;
-    std::vector<at::Tensor> gradients;
-    for (const auto& [name, value] : parameters_) {
-      if (value.grad().defined()) gradients.push_back(value.grad());
-    }
+    const std::vector<at::Tensor> gradients = Gradients();
     if (gradients.empty())
       return absl::FailedPreconditionError("no parameter has a gradient: run backward first");
-    StepResult result{GlobalNorm(gradients), LearningRate(options_, steps_, total_steps)};
+    StepResult result{GradientNorm(), LearningRate(options_, steps_, total_steps)};
     if (!std::isfinite(result.gradient_norm)) {
       const std::vector<std::string> names = NonFiniteGradients();
       ZeroGrad();
@@ -136,7 +168,6 @@ absl::Status AdamW::Save(const std::filesystem::path& file) const {
   return Guarded([&]() -> absl::Status {
     models::NamedTensors tensors = {{kSteps, at::full({1}, steps_, at::kLong)}};
     for (size_t i = 0; i < parameters_.size(); ++i) {
-      // An empty tensor stands for moments that do not exist yet.
       const auto stored = [](const at::Tensor& moment) { return moment.defined() ? moment : at::empty({0}); };
       tensors.emplace_back(kFirst + parameters_[i].first, stored(first_moments_[i]));
       tensors.emplace_back(kSecond + parameters_[i].first, stored(second_moments_[i]));
@@ -147,37 +178,31 @@ absl::Status AdamW::Save(const std::filesystem::path& file) const {
 
 absl::Status AdamW::Load(const std::filesystem::path& file) {
   return Guarded([&]() -> absl::Status {
-    REIN_ASSIGN_OR_RETURN(models::NamedTensors tensors, models::ReadSafetensors(file));
-    std::map<std::string, at::Tensor> stored(tensors.begin(), tensors.end());
-    const auto bad = [&](auto... what) {
-      return absl::InvalidArgumentError(absl::StrCat(file.string(), ": optimizer state ", what...));
-    };
+    REIN_ASSIGN_OR_RETURN(const models::NamedTensors tensors, models::ReadSafetensors(file));
+    const std::map<std::string, at::Tensor> stored(tensors.begin(), tensors.end());
+    const std::string context = absl::StrCat(file.string(), ": optimizer state");
     if (stored.size() != 2 * parameters_.size() + 1) {
-      return bad("holds ", stored.size(), " tensors, expected ", 2 * parameters_.size() + 1,
-                 ": it belongs to another model or another freeze");
+      return absl::InvalidArgumentError(absl::StrCat(context, " holds ", stored.size(), " tensors, expected ",
+                                                     2 * parameters_.size() + 1,
+                                                     ": it belongs to another model or another freeze"));
     }
-    if (!stored[kSteps].defined() || stored[kSteps].scalar_type() != at::kLong ||
-        stored[kSteps].numel() != 1) {
-      return bad("has no int64 tensor '", kSteps, "' of one element");
-    }
+    absl::StatusOr<int64_t> steps = StoredSteps(stored);
+    if (!steps.ok()) return WithContext(steps.status(), context);
     std::vector<at::Tensor> first, second;
     for (const auto& [name, value] : parameters_) {
-      for (const auto& [prefix, moments] : {std::pair{kFirst, &first}, std::pair{kSecond, &second}}) {
-        const at::Tensor& moment = stored[prefix + name];
-        if (!moment.defined()) return bad("lacks ", prefix, name);
-        if (moment.scalar_type() != at::kFloat)
-          return bad("has ", prefix, name, " in another type than float32");
-        const bool absent = moment.dim() == 1 && moment.numel() == 0;
-        if (!absent && moment.sizes() != value.sizes()) {
-          return bad("has ", prefix, name, " of shape ", ShapeText(moment), ", expected ", ShapeText(value));
-        }
-        moments->push_back(absent ? at::Tensor() : moment.to(value.device()));
+      absl::StatusOr<at::Tensor> m = StoredMoment(stored, kFirst + name, value);
+      if (!m.ok()) return WithContext(m.status(), context);
+      absl::StatusOr<at::Tensor> v = StoredMoment(stored, kSecond + name, value);
+      if (!v.ok()) return WithContext(v.status(), context);
+      if (m->defined() != v->defined()) {
+        return absl::InvalidArgumentError(absl::StrCat(context, " has one moment of ", name, " only"));
       }
-      if (first.back().defined() != second.back().defined()) return bad("has one moment of ", name, " only");
+      first.push_back(*std::move(m));
+      second.push_back(*std::move(v));
     }
     first_moments_ = std::move(first);
     second_moments_ = std::move(second);
-    steps_ = stored[kSteps].item<int64_t>();
+    steps_ = *steps;
     return absl::OkStatus();
   });
 }

@@ -44,6 +44,8 @@ class AdamW {
   // all).
   absl::StatusOr<StepResult> Step(int64_t total_steps);
   void ZeroGrad();
+  // Global norm of the gradients that there are; 0 without any.
+  double GradientNorm() const;
 
   int64_t steps() const { return steps_; }
   const models::NamedTensors& parameters() const { return parameters_; }
@@ -56,6 +58,7 @@ class AdamW {
   struct Group;
 
   void Update(double learning_rate);
+  std::vector<at::Tensor> Gradients() const;
   std::vector<std::string> NonFiniteGradients() const;
 
   models::NamedTensors parameters_;

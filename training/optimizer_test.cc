@@ -187,7 +187,8 @@ TEST(AdamW, RefusesTheStateOfAnotherModelAndKeepsItsOwn) {
   models::NamedTensors reshaped = SmallModel();
   reshaped[0].second = Parameter(at::ones({3, 2}));
   trained(reshaped);
-  EXPECT_THAT(optimizer.Load(file).message(), HasSubstr("of shape [3, 2], expected [2, 3]"));
+  EXPECT_THAT(optimizer.Load(file).message(),
+              HasSubstr("Float of shape [3, 2], expected Float of shape [2, 3]"));
 
   models::NamedTensors fewer = SmallModel();
   fewer.pop_back();

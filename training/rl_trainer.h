@@ -87,10 +87,12 @@ class PolicyTrainer {
                                                                at::Tensor allowed,
                                                                const PolicyOptions& options);
   virtual ~PolicyTrainer() = default;
-  // One optimizer step. Metrics: loss, ptx_loss, grad_norm, learning_rate, clip_fraction, entropy, approx_kl,
-  // logprob_gap_mean and _max (|logp_old - logp_behaviour|), tokens. Errors: INVALID_ARGUMENT (lengths
-  // disagree), DATA_LOSS (loss or gradient not finite: names up to three samples; weights and optimizer
-  // unchanged).
+  // One optimizer step: forward and backward in micro-batches, then AdamW. Metrics: loss, ptx_loss (0 without
+  // PTX), grad_norm, learning_rate, tokens; and over all tokens, with rho = exp(logp_old - logp_behaviour):
+  // clip_fraction (share with |rho - 1| > clip_ratio), entropy, approx_kl (mean of rho - 1 - log rho),
+  // logprob_gap_mean and _max (|log rho|). `progress` counts micro-batches. Errors: INVALID_ARGUMENT (lengths
+  // disagree, a token that cannot be sampled), DATA_LOSS (input, loss or gradient not finite: names up to
+  // three samples; weights and optimizer unchanged).
   virtual absl::StatusOr<Metrics> Step(absl::Span<const PolicySequence> batch,
                                        absl::Span<const SupervisedSequence> ptx, int64_t total_steps,
                                        const ProgressFn& progress) = 0;

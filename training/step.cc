@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "absl/cleanup/cleanup.h"
@@ -22,18 +21,11 @@ absl::StatusOr<double> AddGradient(const LossPart& part, size_t begin, size_t en
   return value;
 }
 
-bool GradientsAreFinite(const AdamW& optimizer) {
-  return std::all_of(optimizer.parameters().begin(), optimizer.parameters().end(), [](const auto& parameter) {
-    const at::Tensor& gradient = parameter.second.grad();
-    return !gradient.defined() || gradient.isfinite().all().template item<bool>();
-  });
-}
-
 // An item is to blame when its loss or gradient is not finite without the others either.
 bool IsFiniteAlone(AdamW& optimizer, const LossPart& part, size_t item) {
   optimizer.ZeroGrad();
   const absl::StatusOr<double> loss = AddGradient(part, item, item + 1);
-  return loss.ok() && std::isfinite(*loss) && GradientsAreFinite(optimizer);
+  return loss.ok() && std::isfinite(*loss) && std::isfinite(optimizer.GradientNorm());
 }
 
 // `what` with the names of the items that caused it. Only after a failure: it computes every item again.

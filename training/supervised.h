@@ -31,9 +31,17 @@ struct SftOptions {
   OptimizerOptions optimizer;
 };
 
-// Causal cross-entropy on response tokens, packed. Writes the model folder `output`. Metrics of the last
-// evaluation are returned: loss, token_accuracy. Errors: those of loading data and model; DATA_LOSS (loss not
-// finite).
+// The three trainings below read rows of the BeaverTails-V schema (data/preferences.h), shuffle them by
+// `seed` and epoch, call `progress` after each step (metrics: loss, learning_rate, grad_norm, rows_dropped;
+// accuracy for pairs; after an evaluation its metrics with "evaluation_" in front) and write `output` whole
+// or not at all; a folder that holds anything is refused (ALREADY_EXISTS). They evaluate every
+// `evaluate_every` steps (0: never) and after the last one, on `evaluation`, or on the first rows of `data`
+// where that is empty. A score head is drawn from `seed` where the model has none. Equal options and thread
+// counts give equal bytes.
+
+// Causal cross-entropy on response tokens, packed; question and response_1 are the example. Writes the model
+// folder `output`. Metrics of the last evaluation are returned: loss, token_accuracy. Errors: those of
+// loading data and model; DATA_LOSS (loss not finite).
 absl::StatusOr<std::map<std::string, double>> TrainSft(const SftOptions& options,
                                                        const TrainProgressFn& progress);
 
@@ -53,7 +61,9 @@ struct PreferenceOptions {
 // Pairwise logistic loss on end scores. Returns loss, ranking_accuracy.
 absl::StatusOr<std::map<std::string, double>> TrainRewardModel(const PreferenceOptions& options,
                                                                const TrainProgressFn& progress);
-// With the sign terms. Returns loss, ranking_accuracy, sign_accuracy, auc.
+// With the sign terms: the less safe answer should cost more. Labels are s = -harmless_rate, or with
+// `binary_labels` +1 for unsafe and -1 for safe. Returns loss, ranking_accuracy, and judged by the ratings
+// sign_accuracy and auc (left out where the data does not define them).
 absl::StatusOr<std::map<std::string, double>> TrainCostModel(const PreferenceOptions& options,
                                                              const TrainProgressFn& progress);
 
