@@ -1,0 +1,100 @@
+#include "data/image.h"
+
+#include <exception>
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "data/image_header.h"
+
+namespace rein::data {
+namespace {
+
+absl::Status CheckLimits(const ImageHeader& header, const ImageLimits& limits) {
+  if (header.width < 1 || header.height < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the image header says ", header.width, " x ", header.height, " pixels"));
+  }
+  // Both sides are below 2^32: compared by division, so that the product cannot wrap.
+  if (header.width > limits.max_pixels / header.height) {
+    return absl::InvalidArgumentError(absl::StrCat("the image has ", header.width, " x ", header.height,
+                                                   " pixels, at most ", limits.max_pixels,
+                                                   " are allowed; scale it down"));
+  }
+  return absl::OkStatus();
+}
+
+// libjpeg fills up what is missing with grey; a picture that ends early must be an error.
+bool IsCutOffJpeg(const ImageHeader& header, absl::string_view encoded) {
+  return header.media_type == "image/jpeg" && encoded.rfind("\xff\xd9") == absl::string_view::npos;
+}
+
+// Multiplies the colours of a BGRA picture by alpha.
+cv::Mat OntoBlack(const cv::Mat& bgra) {
+  std::vector<cv::Mat> channels;
+  cv::split(bgra, channels);
+  for (size_t c = 0; c < 3; ++c) cv::multiply(channels[c], channels[3], channels[c], 1.0 / 255);
+  channels.pop_back();
+  cv::Mat bgr;
+  cv::merge(channels, bgr);
+  return bgr;
+}
+
+// 8-bit BGR; empty when the picture is broken. May throw.
+cv::Mat DecodeBgr(const ImageHeader& header, absl::string_view encoded) {
+  const cv::Mat bytes(1, static_cast<int>(encoded.size()), CV_8U, const_cast<char*>(encoded.data()));
+  if (!header.has_alpha) return cv::imdecode(bytes, cv::IMREAD_COLOR);
+  cv::Mat image = cv::imdecode(bytes, cv::IMREAD_UNCHANGED);
+  if (image.depth() == CV_16U) image.convertTo(image, CV_8U, 1.0 / 257);
+  if (image.channels() == 4) return OntoBlack(image);
+  return cv::imdecode(bytes, cv::IMREAD_COLOR);
+}
+
+RgbImage ToRgb(const cv::Mat& bgr) {
+  RgbImage image{bgr.cols, bgr.rows, std::vector<uint8_t>(3 * bgr.total())};
+  cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.pixels.data());
+  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
+  return image;
+}
+
+}  // namespace
+
+absl::StatusOr<RgbImage> DecodeImage(absl::string_view encoded, const ImageLimits& limits) {
+  if (static_cast<int64_t>(encoded.size()) > limits.max_encoded_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat("the image has ", encoded.size(), " bytes, at most ",
+                                                   limits.max_encoded_bytes, " are allowed"));
+  }
+  REIN_ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(encoded));
+  REIN_RETURN_IF_ERROR(CheckLimits(header, limits));
+  if (IsCutOffJpeg(header, encoded)) return absl::InvalidArgumentError("broken image/jpeg: it is cut off");
+  try {
+    const cv::Mat bgr = DecodeBgr(header, encoded);
+    if (!bgr.empty() && bgr.type() == CV_8UC3) return ToRgb(bgr);
+    return absl::InvalidArgumentError(absl::StrCat("broken ", header.media_type, ": it cannot be decoded"));
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("broken ", header.media_type, ": ", error.what()));
+  }
+}
+
+absl::StatusOr<std::string> EncodePng(const RgbImage& image) {
+  const size_t expected = 3 * static_cast<size_t>(image.width) * static_cast<size_t>(image.height);
+  if (image.width < 1 || image.height < 1 || image.pixels.size() != expected) {
+    return absl::InternalError(absl::StrCat("cannot encode ", image.width, " x ", image.height,
+                                            " pixels from ", image.pixels.size(), " bytes"));
+  }
+  try {
+    const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<uint8_t*>(image.pixels.data()));
+    cv::Mat bgr;
+    cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+    std::vector<uint8_t> png;
+    if (!cv::imencode(".png", bgr, png)) return absl::InternalError("the picture cannot be encoded as PNG");
+    return std::string(png.begin(), png.end());
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat("the picture cannot be encoded as PNG: ", error.what()));
+  }
+}
+
+}  // namespace rein::data
