@@ -100,7 +100,7 @@ absl::StatusOr<std::shared_ptr<const WeightSnapshot>> TrainedPolicy::Snapshot(
   REIN_RETURN_IF_ERROR(CheckVersion(version));
   std::shared_ptr<const WeightSnapshot> snapshot = snapshot_.lock();
   if (snapshot != nullptr && Equal(snapshot->version, version)) return snapshot;
-  snapshot = TakeSnapshot(*loaded_.model, version);
+  REIN_ASSIGN_OR_RETURN(snapshot, TakeSnapshot(loaded_.model->tensors(), version));
   snapshot_ = snapshot;
   return snapshot;
 }

@@ -38,6 +38,7 @@ class TrainedPolicy : public host::Trainable {
   absl::StatusOr<std::shared_ptr<const WeightSnapshot>> Snapshot(const v1::WeightVersion& version);
   // Errors: FAILED_PRECONDITION (the weights are at another version).
   absl::Status CheckVersion(const v1::WeightVersion& wanted) const;
+  // Aliases the live weights.
   const models::NamedTensors& tensors() const { return loaded_.model->tensors(); }
 
  protected:
