@@ -56,13 +56,17 @@ class FlatLayout {
   // Bytes of the tensor, without the gap after it.
   int64_t tensor_bytes(size_t i) const { return tensors_[i].second.nbytes(); }
 
-  // Copies bytes [begin, begin + size) of the layout to `out`, and adds the fingerprint's part of these bytes
-  // to `fingerprint` (null: not wanted). `begin` and `size` are multiples of 64, but for the end.
-  void Pack(int64_t begin, int64_t size, uint8_t* out, uint64_t* fingerprint) const;
-  // The fingerprint's part of bytes that stand at [begin, begin + size) of the layout.
-  uint64_t FingerprintOf(int64_t begin, int64_t size, const uint8_t* data) const;
+  // The methods below work on ranges of the layout: `begin` is a multiple of 64, and so is the size unless
+  // the range ends with the layout.
 
-  // OK when `other` describes the same tensors. Otherwise INVALID_ARGUMENT naming up to three differences.
+  // Copies bytes [begin, begin + out.numel()) to `out`: uint8 [n], any device.
+  void Pack(int64_t begin, const at::Tensor& out) const;
+  // Part of the fingerprint of [begin, begin + size), from the tensors as they are now.
+  uint64_t FingerprintOfLive(int64_t begin, int64_t size) const;
+  // The same, from `data`: uint8 [n] that was packed at `begin`.
+  uint64_t FingerprintOf(int64_t begin, const at::Tensor& data) const;
+
+  // OK when `other` describes the same tensors. Otherwise FAILED_PRECONDITION naming up to three differences.
   absl::Status Match(const std::vector<TensorInfo>& other) const;
 
  private:
@@ -88,6 +92,8 @@ class StagedWeights {
 
   // Forgets what was staged and makes room. Returns uint8 [layout().bytes()] on `device`, to be filled.
   at::Tensor Begin(at::Device device = at::kCPU);
+  // Gives up what was begun, with its memory: a late write of a broken group must not reach the next version.
+  void Drop();
   // What arrived is `version` with this fingerprint; to be called when all bytes are there.
   void Finish(Version version, uint64_t fingerprint);
 

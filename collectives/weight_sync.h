@@ -34,6 +34,7 @@ class WeightSender {
   WeightSender(WeightGroup* group, FlatLayout layout, int64_t bucket_bytes)
       : group_(group), layout_(std::move(layout)), bucket_bytes_(bucket_bytes) {}
   absl::Status Announce(Version version);
+  absl::StatusOr<SentWeights> SendBuckets();
 
   WeightGroup* group_;
   FlatLayout layout_;
@@ -55,6 +56,7 @@ class WeightReceiver {
 
  private:
   absl::Status Accept(Version version, int64_t* bucket_bytes);
+  absl::StatusOr<uint64_t> ReceiveBuckets(int64_t bucket_bytes);
 
   WeightGroup* group_;
   StagedWeights* staged_;
