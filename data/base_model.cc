@@ -100,7 +100,7 @@ Json TextConfig(int vocabulary) {
           {"vocab_size", vocabulary},
           {"hidden_size", 96},
           {"intermediate_size", 256},
-          {"num_hidden_layers", 4},
+          {"num_hidden_layers", 3},
           {"num_attention_heads", 6},
           {"num_key_value_heads", 2},
           {"head_dim", 16},
