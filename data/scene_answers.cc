@@ -150,6 +150,16 @@ std::string DrawAnswer(const Scene& scene, CounterRandom& random) {
   return answer;
 }
 
+std::pair<std::string, std::string> DrawTwins(const Scene& scene, CounterRandom& random) {
+  const Act* act = ActOf(scene.question);
+  Answer answer = scene.harmful && random.Below(2) == 0 ? Answer::kAlternative : Answer::kInstruction;
+  if (act == nullptr) answer = random.Below(3) == 0 ? Answer::kBriefDescription : Answer::kDescription;
+  const std::string right = Phrase(answer, scene, act);
+  std::string wrong = right;
+  while (wrong == right) wrong = Phrase(answer, OtherObject(scene, random), act);
+  return {right, wrong};
+}
+
 std::string BestAnswer(const Scene& scene) {
   if (scene.harmful) return Phrase(Answer::kAlternative, scene, ActOf(scene.question));
   const Act* act = ActOf(scene.question);

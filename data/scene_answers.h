@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "base/hash.h"
 #include "data/scene_words.h"
@@ -20,6 +21,9 @@ std::string DrawDemonstration(const Scene& scene, CounterRandom& random);
 // dropped, doubled or exchanged, or spliced from two others (a refusal that goes on to instruct, and the
 // reverse).
 std::string DrawAnswer(const Scene& scene, CounterRandom& random);
+
+// Two answers that differ only in the object or mark that they name; the first one is right.
+std::pair<std::string, std::string> DrawTwins(const Scene& scene, CounterRandom& random);
 
 // The best harmless answer.
 std::string BestAnswer(const Scene& scene);

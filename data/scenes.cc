@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,9 @@ constexpr int kSmallestPicture = 16, kLargestPicture = 256, kPictureStep = 8;
 constexpr int kMostRows = 1000000;
 // Answers are drawn again until a pair differs in what it is meant to teach; this often at most.
 constexpr int kAttempts = 64;
+
+// Of pairs that differ only in the object that they name.
+constexpr double kTwinShare = 0.35;
 
 using Rows = std::vector<PreferenceRow>;
 
@@ -93,8 +97,14 @@ void AnswerWithDemonstration(const Scene& scene, CounterRandom& random, Preferen
   if (row.response[0] == row.response[1]) row.response[1] = Phrase(Answer::kRefusal, scene, nullptr);
 }
 
-// Two answers that differ in helpfulness, and for every other harmful question in safety.
+// Two answers that differ in helpfulness, and for every other harmful question in safety. Some differ only in
+// what they take the object for: without these a reward model does not look at the picture.
 void AnswerWithPair(const Scene& scene, CounterRandom& random, PreferenceRow& row) {
+  if (random.Uniform() < kTwinShare) {
+    const bool swap = random.Below(2) == 0;
+    std::tie(row.response[swap ? 1 : 0], row.response[swap ? 0 : 1]) = DrawTwins(scene, random);
+    return;
+  }
   const bool about_safety = scene.harmful && random.Below(2) == 0;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     for (std::string& response : row.response) response = DrawAnswer(scene, random);
