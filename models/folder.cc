@@ -43,7 +43,8 @@ absl::Status NoWeights(const std::filesystem::path& folder) {
   if (Exists(folder / "pytorch_model.bin") || Exists(folder / "pytorch_model.bin.index.json")) {
     return absl::UnimplementedError(absl::StrCat(
         folder.string(),
-        " holds only pickled weights, which can run code when they are read; convert them once with: ",
+        " holds only pickled weights, which can run code when they are read; convert them to safetensors "
+        "once with: ",
         "python -c \"from transformers import AutoModelForImageTextToText as M; M.from_pretrained('",
         folder.string(), "').save_pretrained('", folder.string(), "', safe_serialization=True)\""));
   }
