@@ -1,0 +1,105 @@
+// rein train sft|reward|cost: the offline trainers.
+#include <ATen/Parallel.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "actors/host/optimizer_options.h"
+#include "base/status.h"
+#include "cli/command.h"
+#include "cli/offline/train_progress.h"
+#include "rein/v1/trainer.pb.h"
+#include "training/supervised.h"
+#include "transport/job_file.h"
+
+namespace rein::cli {
+namespace {
+
+struct Flags {
+  std::string file;
+  std::vector<std::string> settings;
+};
+
+// What the two kinds of job have in common.
+template <typename Options, typename Job>
+Options CommonOptions(const Job& job) {
+  Options options;
+  options.seed = job.seed();
+  options.model = job.model();
+  options.data = job.data();
+  options.evaluation = job.evaluation();
+  options.output = job.output();
+  options.steps = job.steps();
+  options.batch = job.batch();
+  options.evaluate_every = job.evaluate_every();
+  options.freeze.assign(job.freeze().begin(), job.freeze().end());
+  options.optimizer = host::ToOptimizerOptions(job.optimizer());
+  return options;
+}
+
+training::PreferenceOptions PairOptions(const v1::PreferenceJob& job) {
+  auto options = CommonOptions<training::PreferenceOptions>(job);
+  options.regularization = job.regularization();
+  options.binary_labels = job.labels() == "binary";
+  options.sign_scale = job.sign_scale();
+  return options;
+}
+
+// Trains with `train(options, progress)` and prints what came of it.
+template <typename Options, typename Train>
+absl::Status Run(const Options& options, int threads, Train train) {
+  at::set_num_threads(threads);
+  TrainProgressLine line(std::cerr, isatty(STDERR_FILENO) != 0);
+  const auto metrics =
+      train(options, [&line](const training::TrainProgress& progress) { line.Show(progress); });
+  if (!metrics.ok()) return metrics.status();
+  std::vector<std::string> names;
+  for (const auto& [name, value] : *metrics) names.push_back(name);
+  printf("%s: %s\n", options.output.c_str(), MetricsText(*metrics, names).c_str());
+  return absl::OkStatus();
+}
+
+absl::Status TrainPolicy(const Flags& flags) {
+  v1::SftJob job;
+  REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
+  return Run(CommonOptions<training::SftOptions>(job), job.threads(), training::TrainSft);
+}
+
+absl::Status TrainReward(const Flags& flags) {
+  v1::PreferenceJob job;
+  REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
+  return Run(PairOptions(job), job.threads(), training::TrainRewardModel);
+}
+
+absl::Status TrainCost(const Flags& flags) {
+  v1::PreferenceJob job;
+  REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
+  return Run(PairOptions(job), job.threads(), training::TrainCostModel);
+}
+
+void AddTrainer(CLI::App& train, const char* name, const char* meaning,
+                absl::Status (*trainer)(const Flags& flags), Action& action) {
+  CLI::App* verb = train.add_subcommand(name, meaning);
+  const auto flags = std::make_shared<Flags>();
+  verb->add_option("FILE", flags->file, "YAML file; fields: docs/reference/job-file.md")->required();
+  verb->add_option("--set", flags->settings, "KEY=VALUE, overrides a field; may be given several times")
+      ->allow_extra_args(false);
+  verb->callback([&action, flags, trainer] { action = [flags, trainer] { return trainer(*flags); }; });
+}
+
+}  // namespace
+
+void AddTrainCommand(CLI::App& rein, Action& action) {
+  CLI::App* train = rein.add_subcommand("train", "Train a model offline: sft, reward or cost");
+  train->require_subcommand(1);
+  AddTrainer(*train, "sft", "supervised fine-tuning on question and response_1", TrainPolicy, action);
+  AddTrainer(*train, "reward", "reward model from pairs ranked by helpfulness", TrainReward, action);
+  AddTrainer(*train, "cost", "cost model from pairs ranked by safety, with signs", TrainCost, action);
+}
+
+}  // namespace rein::cli

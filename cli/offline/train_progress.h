@@ -1,0 +1,37 @@
+// How `rein train` tells where it is.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <ostream>
+#include <string>
+
+#include "absl/time/time.h"
+#include "training/supervised.h"
+
+namespace rein::cli {
+
+// On a terminal one line that is written over again and again; elsewhere about ten lines. An evaluation
+// always has a line of its own. Not thread-safe.
+class TrainProgressLine {
+ public:
+  using Clock = std::function<absl::Time()>;
+  // `out` outlives it.
+  TrainProgressLine(std::ostream& out, bool terminal, Clock clock = absl::Now);
+
+  void Show(const training::TrainProgress& progress);
+
+ private:
+  std::string LineOf(const training::TrainProgress& progress) const;
+  bool IsDue(const training::TrainProgress& progress) const;
+
+  std::ostream& out_;
+  const bool terminal_;
+  const Clock clock_;
+  const absl::Time start_;
+};
+
+// "loss 0.482  accuracy 0.81": `names` that are there, in their order.
+std::string MetricsText(const std::map<std::string, double>& metrics, const std::vector<std::string>& names);
+
+}  // namespace rein::cli
