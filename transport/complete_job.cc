@@ -35,6 +35,9 @@ absl::Status CheckConstraints(const Job& job) {
   std::set<std::string> names;
   for (const v1::Constraint& constraint : job.constraints()) {
     if (constraint.name().empty()) return Bad("constraints: a name is empty");
+    if (constraint.name() == "reward") {
+      return Bad("constraints: 'reward' is the name of the reward's critic; choose another name");
+    }
     if (!names.insert(constraint.name()).second) {
       return Bad(absl::StrCat("constraints: two are named '", constraint.name(), "'"));
     }

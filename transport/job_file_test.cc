@@ -134,6 +134,7 @@ TEST_F(JobFile, RefusesActorsThatCollide) {
   EXPECT_THAT(Error(Text("- {role: cost, name: toxicity, model: cost}\n")),
               HasSubstr("belongs to no constraint"));
   EXPECT_THAT(Error(Text(), {"constraints.0.window=8"}), HasSubstr("at least one batch"));
+  EXPECT_THAT(Error(Text(), {"constraints.0.name=reward"}), HasSubstr("the reward's critic"));
 }
 
 TEST_F(JobFile, RefusesDuplicatesAndTextThatIsNotYaml) {
