@@ -1,0 +1,87 @@
+#include "coordinator/picture_store.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/status.h"
+
+namespace rein::coordinator {
+namespace {
+
+constexpr char kFile[] = "the file of pictures in the temporary folder";
+
+// A file that has no name any more and ends with its last user.
+absl::StatusOr<std::shared_ptr<std::FILE>> NamelessFile() {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+  if (error) return SystemError(error.value(), "cannot use the temporary folder that TMPDIR names", folder);
+  std::string name = (folder / "rein-pictures-XXXXXX").string();
+  const int fd = mkostemp(name.data(), O_CLOEXEC);
+  if (fd < 0) return SystemError(errno, "cannot create", name);
+  unlink(name.c_str());
+  std::FILE* file = fdopen(fd, "w+");
+  if (file != nullptr) return std::shared_ptr<std::FILE>(file, &std::fclose);
+  const int error_number = errno;
+  close(fd);
+  return SystemError(error_number, "cannot open", name);
+}
+
+}  // namespace
+
+absl::Status PictureStore::Keep(const std::string& digest, std::string encoded) {
+  if (pictures_.contains(digest)) return absl::OkStatus();
+  Picture picture{nullptr, spilled_bytes_, static_cast<int64_t>(encoded.size())};
+  if (picture.size <= memory_bytes_ - kept_bytes_) {
+    kept_bytes_ += picture.size;
+    picture.in_memory = std::make_shared<const std::string>(std::move(encoded));
+  } else {
+    REIN_RETURN_IF_ERROR(Spill(encoded));
+  }
+  pictures_.emplace(digest, std::move(picture));
+  return absl::OkStatus();
+}
+
+absl::Status PictureStore::Spill(const std::string& encoded) {
+  if (file_ == nullptr) {
+    REIN_ASSIGN_OR_RETURN(file_, NamelessFile());
+  }
+  size_t done = 0;
+  while (done < encoded.size()) {
+    const ssize_t written = pwrite(fileno(file_.get()), encoded.data() + done, encoded.size() - done,
+                                   spilled_bytes_ + static_cast<int64_t>(done));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return SystemError(errno, "cannot write", kFile);
+    done += static_cast<size_t>(written);
+  }
+  spilled_bytes_ += static_cast<int64_t>(encoded.size());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<transport::Blob> PictureStore::Get(const std::string& digest) const {
+  const auto found = pictures_.find(digest);
+  if (found == pictures_.end()) {
+    return absl::NotFoundError(absl::StrCat("no picture of the job has the digest ", digest));
+  }
+  const Picture& picture = found->second;
+  if (picture.in_memory != nullptr) return picture.in_memory;
+  auto bytes = std::make_shared<std::string>(static_cast<size_t>(picture.size), '\0');
+  size_t done = 0;
+  while (done < bytes->size()) {
+    const ssize_t got = pread(fileno(file_.get()), bytes->data() + done, bytes->size() - done,
+                              picture.offset + static_cast<int64_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return SystemError(got < 0 ? errno : EIO, "cannot read", kFile);
+    done += static_cast<size_t>(got);
+  }
+  return transport::Blob(std::move(bytes));
+}
+
+}  // namespace rein::coordinator
