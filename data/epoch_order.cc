@@ -1,11 +1,11 @@
-#include "training/epoch_order.h"
+#include "data/epoch_order.h"
 
 #include <numeric>
 #include <utility>
 
 #include "base/hash.h"
 
-namespace rein::training {
+namespace rein::data {
 
 size_t EpochOrder::At(int64_t position) {
   const int64_t size = static_cast<int64_t>(order_.size());
@@ -20,4 +20,4 @@ void EpochOrder::Shuffle(int64_t epoch) {
   epoch_ = epoch;
 }
 
-}  // namespace rein::training
+}  // namespace rein::data

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace rein::training {
+namespace rein::data {
 
 // An endless stream of rows: one seeded shuffle an epoch, a pure function of seed, size and position.
 class EpochOrder {
@@ -24,4 +24,4 @@ class EpochOrder {
   std::vector<size_t> order_;
 };
 
-}  // namespace rein::training
+}  // namespace rein::data

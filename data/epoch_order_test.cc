@@ -1,10 +1,10 @@
-#include "training/epoch_order.h"
+#include "data/epoch_order.h"
 
 #include <set>
 
 #include "gtest/gtest.h"
 
-namespace rein::training {
+namespace rein::data {
 namespace {
 
 std::vector<size_t> Epoch(EpochOrder& order, int64_t epoch, size_t size) {
@@ -37,4 +37,4 @@ TEST(EpochOrder, OfOneRowRepeatsIt) {
 }
 
 }  // namespace
-}  // namespace rein::training
+}  // namespace rein::data

@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status.h"
-#include "training/epoch_order.h"
 #include "training/guard.h"
 #include "training/trainable.h"
 
@@ -66,7 +65,7 @@ absl::Status OfflineTraining::Load() {
 
 absl::StatusOr<Metrics> OfflineTraining::Run(const Task& task, const TrainProgressFn& progress) {
   return Guarded([&]() -> absl::StatusOr<Metrics> {
-    EpochOrder order(options_.seed, corpus_->rows().size());
+    data::EpochOrder order(options_.seed, corpus_->rows().size());
     Metrics last;
     for (int64_t step = 0; step < options_.steps; ++step) {
       REIN_ASSIGN_OR_RETURN(Metrics metrics, Step(task, step, order));
@@ -82,7 +81,7 @@ absl::StatusOr<Metrics> OfflineTraining::Run(const Task& task, const TrainProgre
   });
 }
 
-absl::StatusOr<Metrics> OfflineTraining::Step(const Task& task, int64_t step, EpochOrder& order) {
+absl::StatusOr<Metrics> OfflineTraining::Step(const Task& task, int64_t step, data::EpochOrder& order) {
   Rows rows;
   for (int64_t i = 0; i < options_.batch; ++i)
     rows.push_back(&corpus_->rows()[order.At(step * options_.batch + i)]);

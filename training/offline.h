@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "data/epoch_order.h"
 #include "models/processor.h"
 #include "models/vision_language_model.h"
 #include "training/corpus.h"
@@ -61,7 +62,7 @@ class OfflineTraining {
  private:
   explicit OfflineTraining(const OfflineOptions& options) : options_(options) {}
   absl::Status Load();
-  absl::StatusOr<Metrics> Step(const Task& task, int64_t step, class EpochOrder& order);
+  absl::StatusOr<Metrics> Step(const Task& task, int64_t step, data::EpochOrder& order);
   absl::StatusOr<Metrics> Evaluate(const Task& task) const;
   absl::Status Save() const;
 
