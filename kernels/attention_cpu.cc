@@ -5,9 +5,9 @@
 namespace rein::kernels {
 
 REIN_VECTORIZED
-void PackedForwardCpu(const AttentionShape& shape, int64_t begin, int64_t length, int64_t kv_head,
-                      const float* q, const float* k, const float* v, float* out, float* lse,
-                      float* scratch) {
+void PackedForwardPartCpu(const AttentionShape& shape, int64_t begin, int64_t length, int64_t kv_head,
+                          const float* q, const float* k, const float* v, float* out, float* lse,
+                          float* scratch) {
   const int64_t d = shape.head_dim, q_stride = shape.heads * d, kv_stride = shape.kv_heads * d;
   const int64_t group = shape.heads / shape.kv_heads;
   const float* keys = k + begin * kv_stride + kv_head * d;
@@ -27,9 +27,9 @@ void PackedForwardCpu(const AttentionShape& shape, int64_t begin, int64_t length
 }
 
 REIN_VECTORIZED
-void PackedBackwardCpu(const AttentionShape& shape, int64_t begin, int64_t length, int64_t kv_head,
-                       const float* q, const float* k, const float* v, const float* out, const float* lse,
-                       const float* grad, float* dq, float* dk, float* dv, float* scratch) {
+void PackedBackwardPartCpu(const AttentionShape& shape, int64_t begin, int64_t length, int64_t kv_head,
+                           const float* q, const float* k, const float* v, const float* out, const float* lse,
+                           const float* grad, float* dq, float* dk, float* dv, float* scratch) {
   const int64_t d = shape.head_dim, q_stride = shape.heads * d, kv_stride = shape.kv_heads * d;
   const int64_t group = shape.heads / shape.kv_heads;
   const int64_t kv_offset = begin * kv_stride + kv_head * d;

@@ -13,9 +13,9 @@
 namespace rein::kernels {
 
 // log softmax(logits / temperature)[targets] and the entropy of that distribution, in one pass over the
-// logits. logits: float32 or bfloat16 [T, V]. targets: int64 [T]. allowed: bool [V] or undefined; ids that
-// are not allowed have probability 0 (a target must be allowed). Returns float32 [T] each, nats. Gradient
-// with respect to logits, through both.
+// logits. logits: float32, bfloat16 or float16 [T, V]. targets: int64 [T]. allowed: bool [V] or undefined;
+// ids that are not allowed have probability 0 (a target must be allowed). Returns float32 [T] each, nats.
+// Gradient with respect to logits, through both.
 struct LogProbEntropy {
   at::Tensor logprob;
   at::Tensor entropy;
@@ -43,14 +43,15 @@ SampledTokens SampleTokens(const at::Tensor& logits, double temperature, const a
                            const at::Tensor& random_bits, double top_p = 1.0, int64_t top_k = 0);
 
 // Causal attention over packed sequences, without padding. q: [T, Hq, D]; k, v: [T, Hkv, D] with Hq a
-// multiple of Hkv; cu_seqlens: B + 1 offsets from 0 to T. Returns [T, Hq, D]. Differentiable.
+// multiple of Hkv, all of one dtype; cu_seqlens: B + 1 offsets from 0 to T. D at most 256 on CUDA. Returns
+// [T, Hq, D]. Differentiable.
 at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::vector<int64_t>& cu_seqlens, double scale);
 
 // Attention of new tokens over a paged KV cache that already holds them. q: [T, Hq, D], the new tokens of all
-// sequences end to end. key_cache, value_cache: [blocks, block_tokens, Hkv, D]. block_tables: int32 [B,
-// max_blocks] (CPU); query_lens, context_lens: new tokens and all tokens (new ones included) of each
-// sequence. No gradient.
+// sequences end to end. key_cache, value_cache: [blocks, block_tokens, Hkv, D] of q's dtype (on the CPU
+// float32). block_tables: int32 [B, max_blocks] (CPU); query_lens, context_lens: new tokens and all tokens
+// (new ones included) of each sequence. No gradient.
 at::Tensor PagedAttention(const at::Tensor& q, const at::Tensor& key_cache, const at::Tensor& value_cache,
                           const at::Tensor& block_tables, const std::vector<int64_t>& query_lens,
                           const std::vector<int64_t>& context_lens, double scale);

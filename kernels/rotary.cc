@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "kernels/dispatch.h"
 #include "kernels/ops.h"
 #include "kernels/row_ops_cpu.h"
 
@@ -14,9 +15,9 @@ using RowFunction = void (*)(const float*, const float*, const float*, int64_t, 
 
 constexpr int64_t kGrain = 64;  // tokens
 
-// x: [T, heads, D]; applies `row` to every head of every token.
-at::Tensor ApplyRows(RowFunction row, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  const at::Tensor in = x.to(at::kFloat).contiguous();
+at::Tensor RotateCpu(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool inverse) {
+  const RowFunction row = inverse ? RotaryRowBackwardCpu : RotaryRowCpu;
+  const at::Tensor in = x.to(at::kFloat);
   const int64_t heads = in.size(1), dim = in.size(2);
   at::Tensor out = at::empty_like(in);
   at::parallel_for(0, in.size(0), kGrain, [&](int64_t begin, int64_t end) {
@@ -29,17 +30,28 @@ at::Tensor ApplyRows(RowFunction row, const at::Tensor& x, const at::Tensor& cos
   return out.to(x.scalar_type());
 }
 
+TORCH_LIBRARY_FRAGMENT(rein, library) {
+  library.def("rotary(Tensor x, Tensor cos, Tensor sin, bool inverse) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(rein, CPU, library) { library.impl("rotary", RotateCpu); }
+
+at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool inverse) {
+  static const auto operation = FindOperation<decltype(RotateCpu)>("rein::rotary");
+  return OnDevice(operation, x.contiguous(), cos, sin, inverse);
+}
+
 class RotaryFunction : public torch::autograd::Function<RotaryFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& cos,
                             const at::Tensor& sin) {
-    const at::Tensor c = cos.contiguous(), s = sin.contiguous();
-    context->save_for_backward({c, s});
-    return ApplyRows(RotaryRowCpu, x, c, s);
+    context->save_for_backward({cos, sin});
+    return Rotate(x, cos, sin, /*inverse=*/false);
   }
+  // The gradient of a rotation is the rotation back.
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
-    return {ApplyRows(RotaryRowBackwardCpu, grads[0], saved[0], saved[1]), at::Tensor(), at::Tensor()};
+    return {Rotate(grads[0], saved[0], saved[1], /*inverse=*/true), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -53,7 +65,7 @@ at::Tensor Rotary(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& 
                 "Rotary: cos and sin must be float32 [", x.size(0), ", ", x.size(2), "], got ",
                 angles.sizes());
   }
-  return RotaryFunction::apply(x, cos, sin);
+  return RotaryFunction::apply(x, cos.contiguous(), sin.contiguous());
 }
 
 }  // namespace rein::kernels

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/hash.h"
+#include "kernels/dispatch.h"
 #include "kernels/ops.h"
 
 namespace rein::kernels {
@@ -100,26 +101,44 @@ void Check(const at::Tensor& logits, double temperature, const at::Tensor& allow
               "SampleTokens: allowed must be bool [", logits.size(1), "] with at least one id allowed");
 }
 
+std::tuple<at::Tensor, at::Tensor> SampleCpu(const at::Tensor& logits, double temperature,
+                                             const std::optional<at::Tensor>& allowed, const at::Tensor& bits,
+                                             double top_p, int64_t top_k) {
+  const int64_t vocab = logits.size(1);
+  const bool* mask = allowed.has_value() ? allowed->const_data_ptr<bool>() : nullptr;
+  const SamplingRow row{temperature, top_p, top_k, mask, vocab};
+  at::Tensor token = at::empty({logits.size(0)}, bits.options());
+  at::Tensor logprob = at::empty({logits.size(0)}, logits.options());
+  at::parallel_for(0, logits.size(0), 8, [&](int64_t begin, int64_t end) {
+    std::vector<double> weights(vocab);
+    for (int64_t t = begin; t < end; ++t) {
+      SampleRow(row, logits.const_data_ptr<float>() + t * vocab,
+                static_cast<uint64_t>(bits.const_data_ptr<int64_t>()[t]), weights,
+                token.mutable_data_ptr<int64_t>() + t, logprob.mutable_data_ptr<float>() + t);
+    }
+  });
+  return {token, logprob};
+}
+
+TORCH_LIBRARY_FRAGMENT(rein, library) {
+  library.def(
+      "sample_tokens(Tensor logits, float temperature, Tensor? allowed, Tensor random_bits, float top_p,"
+      " int top_k) -> (Tensor token, Tensor logprob)");
+}
+
+TORCH_LIBRARY_IMPL(rein, CPU, library) { library.impl("sample_tokens", SampleCpu); }
+
 }  // namespace
 
 SampledTokens SampleTokens(const at::Tensor& logits, double temperature, const at::Tensor& allowed,
                            const at::Tensor& random_bits, double top_p, int64_t top_k) {
   Check(logits, temperature, allowed, random_bits, top_p, top_k);
-  const at::Tensor rows = logits.contiguous(), bits = random_bits.contiguous();
-  const at::Tensor mask = allowed.defined() ? allowed.contiguous() : allowed;
-  const int64_t vocab = rows.size(1);
-  const SamplingRow row{temperature, top_p, top_k, mask.defined() ? mask.const_data_ptr<bool>() : nullptr,
-                        vocab};
-  SampledTokens result{at::empty({rows.size(0)}, bits.options()), at::empty({rows.size(0)}, rows.options())};
-  at::parallel_for(0, rows.size(0), 8, [&](int64_t begin, int64_t end) {
-    std::vector<double> weights(vocab);
-    for (int64_t t = begin; t < end; ++t) {
-      SampleRow(row, rows.const_data_ptr<float>() + t * vocab,
-                static_cast<uint64_t>(bits.const_data_ptr<int64_t>()[t]), weights,
-                result.token.mutable_data_ptr<int64_t>() + t, result.logprob.mutable_data_ptr<float>() + t);
-    }
-  });
-  return result;
+  static const auto operation = FindOperation<decltype(SampleCpu)>("rein::sample_tokens");
+  std::optional<at::Tensor> mask;
+  if (allowed.defined()) mask = allowed.contiguous();
+  const auto [token, logprob] =
+      OnDevice(operation, logits.contiguous(), temperature, mask, random_bits.contiguous(), top_p, top_k);
+  return {token, logprob};
 }
 
 }  // namespace rein::kernels
