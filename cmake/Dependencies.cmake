@@ -26,6 +26,9 @@ if(REIN_RPC)
 endif()
 if(REIN_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 100-real CACHE STRING "CUDA architectures")
+  set(CMAKE_CUDA_STANDARD 17) # CMake 3.25 does not know how to ask nvcc for 20
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared) # the one that LibTorch uses
   enable_language(CUDA)
-  find_package(CUDAToolkit REQUIRED)
+  find_package(CUDAToolkit 13 REQUIRED)
+  find_path(NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} "${REIN_THIRD_PARTY}/nvidia/nccl/include" REQUIRED)
 endif()

@@ -2,13 +2,13 @@
 
 # rein_module(NAME [TORCH] [DEPS target...])
 # Library NAME from the folder's *.cc; program NAME_test from its *_test.cc (a test of the same name runs it).
-# main.cc and *_main.cc are left to rein_program. With TORCH the library sees LibTorch's headers, precompiled.
+# main.cc and *_main.cc are left to rein_program, *_cuda.cc to builds with CUDA. With TORCH the library sees LibTorch's headers, precompiled.
 function(rein_module name)
   cmake_parse_arguments(ARG "TORCH" "" "DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "(_test|main)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|main|_cuda)\\.cc$")
   if(ARG_TORCH)
     list(APPEND ARG_DEPS Rein::torch)
   endif()

@@ -57,7 +57,7 @@ install_packages() {
 # fetch_wheels REQUIREMENTS DIR: downloads pinned wheels and checks their hashes.
 fetch_wheels() {
   local platforms=() glibc
-  for glibc in 2_28 2_27 2_26 2_25 2_24 2_17; do platforms+=(--platform "manylinux_${glibc}_x86_64"); done
+  for glibc in 2_28 2_27 2_26 2_25 2_24 2_18 2_17; do platforms+=(--platform "manylinux_${glibc}_x86_64"); done
   python3 -m pip download -q --no-deps --only-binary=:all: --require-hashes --python-version 3.11 \
     "${platforms[@]}" --platform manylinux2014_x86_64 -d "$2" -r "$1"
 }
@@ -87,6 +87,29 @@ install_wheels() {
   rm -rf "$THIRD_PARTY/torch" "$THIRD_PARTY/nvidia" "$THIRD_PARTY/pyarrow"
   mv "$work/root"/* "$THIRD_PARTY/"
   printf '%s\n' "$wanted" >"$stamp"
+  rm -rf "$work"
+}
+
+# What the cuda preset links beyond install_wheels: LibTorch's CUDA library, and NCCL's headers where the toolkit has
+# none. Nothing is fetched that is there already.
+install_cuda_parts() {
+  local work=$THIRD_PARTY/.unpacking toolkit
+  toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
+  rm -rf "$work" && mkdir -p "$work/torch" "$work/nccl"
+  if [ -e "$THIRD_PARTY/torch/lib/libtorch_cuda.so" ]; then
+    echo "LibTorch for CUDA: present"
+  else
+    grep '^torch==' "$ROOT/deploy/wheels.txt" >"$work/torch.txt"
+    step "downloading LibTorch for CUDA (530 MB)" fetch_wheels "$work/torch.txt" "$work/torch"
+    step "unpacking LibTorch for CUDA" unzip -qo "$work/torch/*.whl" torch/lib/libtorch_cuda.so \
+      torch/lib/libtorch_nvshmem.so -d "$THIRD_PARTY"
+  fi
+  if [ -e "$toolkit/include/nccl.h" ] || [ -e "$THIRD_PARTY/nvidia/nccl/include/nccl.h" ]; then
+    echo "NCCL headers: present"
+  else
+    step "downloading NCCL" fetch_wheels "$ROOT/deploy/wheels-cuda.txt" "$work/nccl"
+    step "unpacking NCCL" unzip -qo "$work/nccl/*.whl" 'nvidia/nccl/*' -d "$THIRD_PARTY"
+  fi
   rm -rf "$work"
 }
 
