@@ -20,7 +20,7 @@ std::filesystem::path MakeModelFolder(const std::string& name, uint64_t seed, bo
 
 class RoleUnderTest {
  public:
-  // `actors_yaml`: the job's `actors`, and whatever else it needs.
+  // `job_yaml`: the job's `actors`, and whatever else it needs.
   RoleUnderTest(const MakeRoleFn& make_role, const v1::ActorAddress& address, const std::string& job_yaml);
 
   absl::StatusOr<v1::ModelInfo> Configure(const std::filesystem::path& model);

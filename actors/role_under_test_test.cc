@@ -8,10 +8,9 @@
 namespace rein::host {
 namespace {
 
-std::filesystem::path AddressFile() { return training::FreshFolder("run") / "coordinator.address"; }
-
-ProcessOptions Options(const v1::ActorAddress& address, const std::filesystem::path& address_file) {
-  return TestProcess(address_file, address);
+// Roles of one test have a coordinator each.
+std::filesystem::path AddressFile(const v1::ActorAddress& address) {
+  return training::FreshFolder("run-" + address.name()) / "coordinator.address";
 }
 
 }  // namespace
@@ -27,9 +26,9 @@ std::filesystem::path MakeModelFolder(const std::string& name, uint64_t seed, bo
 RoleUnderTest::RoleUnderTest(const MakeRoleFn& make_role, const v1::ActorAddress& address,
                              const std::string& job_yaml)
     : address_(address), job_(TestJob(job_yaml)), peer_(TestPeer("127.0.0.1:1")) {
-  const std::filesystem::path address_file = AddressFile();
+  const std::filesystem::path address_file = AddressFile(address);
   coordinator_ = std::make_unique<FakeCoordinator>(address_file, 1);
-  auto process = ActorProcess::Start(Options(address, address_file), make_role);
+  auto process = ActorProcess::Start(TestProcess(address_file, address), make_role);
   EXPECT_TRUE(process.ok()) << process.status();
   process_ = *std::move(process);
   peer_ = TestPeer(process_->address());

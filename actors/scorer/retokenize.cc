@@ -24,9 +24,10 @@ absl::StatusOr<training::Sequence> RetokenizeOne(const v1::Sample& sample, const
   std::vector<models::ProcessedImage> images;
   for (const host::Picture& picture : sequence.images) images.push_back(*picture);
   REIN_ASSIGN_OR_RETURN(sequence.prompt, processor.EncodePrompt(sample.question(), images));
+  const bool cut = sample.finish_reason() == v1::FINISH_REASON_LENGTH;
+  if (cut && sample.answer().empty()) return absl::InvalidArgumentError("the answer has no text to score");
   sequence.response = processor.EncodeResponse(sample.answer());
-  if (sample.finish_reason() == v1::FINISH_REASON_LENGTH) DropEndTokens(processor, &sequence.response);
-  if (sequence.response.empty()) return absl::InvalidArgumentError("the answer has no text to score");
+  if (cut) DropEndTokens(processor, &sequence.response);
   return sequence;
 }
 
