@@ -15,31 +15,6 @@ absl::Status Invalid(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
 }
 
-absl::Status CheckParams(const SamplingParams& params, const RequestLimits& limits) {
-  if (!std::isfinite(params.temperature) || params.temperature < 0) {
-    return Invalid("temperature is ", params.temperature, "; it must be at least 0 (0: greedy)");
-  }
-  if (!(params.top_p > 0 && params.top_p <= 1)) {
-    return Invalid("top_p is ", params.top_p, "; it must be over 0 and at most 1 (1: off)");
-  }
-  if (params.top_k < 0) return Invalid("top_k is ", params.top_k, "; it must be at least 0 (0: off)");
-  if (params.max_response_tokens < 1 || params.max_response_tokens > limits.max_response_tokens) {
-    return Invalid("max_response_tokens is ", params.max_response_tokens, "; it must be between 1 and ",
-                   limits.max_response_tokens, " (rollout.max_response_tokens)");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckSamples(const std::vector<int32_t>& samples) {
-  if (samples.empty()) return Invalid("no samples are asked for; name at least one");
-  std::set<int32_t> seen;
-  for (int32_t sample : samples) {
-    if (sample < 0) return Invalid("sample ", sample, " is asked for; numbers start at 0");
-    if (!seen.insert(sample).second) return Invalid("sample ", sample, " is asked for twice");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckLength(const GenerationRequest& request, const RequestLimits& limits) {
   const auto prompt = static_cast<int64_t>(request.prompt_tokens.size());
   const int64_t response = request.params.max_response_tokens;
@@ -95,8 +70,33 @@ absl::Status CheckImages(const GenerationRequest& request, const RequestLimits& 
 
 }  // namespace
 
+absl::Status CheckParams(const SamplingParams& params, int64_t max_response_tokens) {
+  if (!std::isfinite(params.temperature) || params.temperature < 0) {
+    return Invalid("temperature is ", params.temperature, "; it must be at least 0 (0: greedy)");
+  }
+  if (!(params.top_p > 0 && params.top_p <= 1)) {
+    return Invalid("top_p is ", params.top_p, "; it must be over 0 and at most 1 (1: off)");
+  }
+  if (params.top_k < 0) return Invalid("top_k is ", params.top_k, "; it must be at least 0 (0: off)");
+  if (params.max_response_tokens < 1 || params.max_response_tokens > max_response_tokens) {
+    return Invalid("max_response_tokens is ", params.max_response_tokens, "; it must be between 1 and ",
+                   max_response_tokens, " (rollout.max_response_tokens)");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSamples(absl::Span<const int32_t> samples) {
+  if (samples.empty()) return Invalid("no samples are asked for; name at least one");
+  std::set<int32_t> seen;
+  for (int32_t sample : samples) {
+    if (sample < 0) return Invalid("sample ", sample, " is asked for; numbers start at 0");
+    if (!seen.insert(sample).second) return Invalid("sample ", sample, " is asked for twice");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckRequest(const GenerationRequest& request, const RequestLimits& limits) {
-  REIN_RETURN_IF_ERROR(CheckParams(request.params, limits));
+  REIN_RETURN_IF_ERROR(CheckParams(request.params, limits.max_response_tokens));
   REIN_RETURN_IF_ERROR(CheckSamples(request.samples));
   REIN_RETURN_IF_ERROR(CheckLength(request, limits));
   REIN_RETURN_IF_ERROR(CheckTokens(request, limits));

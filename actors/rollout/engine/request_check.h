@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "actors/rollout/engine/engine.h"
 
 namespace rein::rollout {
@@ -17,7 +18,10 @@ struct RequestLimits {
   int64_t image_token_id = -1;
 };
 
-// Errors: INVALID_ARGUMENT, naming what the request has and what is allowed.
+// Errors of all: INVALID_ARGUMENT, naming what the request has and what is allowed.
+absl::Status CheckParams(const SamplingParams& params, int64_t max_response_tokens);
+// At least one number, none negative, none twice.
+absl::Status CheckSamples(absl::Span<const int32_t> samples);
 absl::Status CheckRequest(const GenerationRequest& request, const RequestLimits& limits);
 
 }  // namespace rein::rollout
