@@ -1,0 +1,11 @@
+// rein: the command line.
+#include "cli/command.h"
+#include "cli/command_line.h"
+
+int main(int argc, char** argv) {
+  using namespace rein::cli;
+  return RunCommandLine(argc, argv,
+                        {AddRunCommand, AddStatusCommand, AddSwapCommand, AddControlCommands, AddTraceCommand,
+                         AddReportCommand, AddTrainCommand, AddEvalCommand, AddGenerateCommand,
+                         AddScoreCommand, AddLogitsCommand, AddDataCommand, AddVersionCommand});
+}
