@@ -1,0 +1,173 @@
+#include "cli/run/progress.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "cli/terminal.h"
+
+namespace rein::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr absl::Duration kLongWait = absl::Seconds(10);
+// The same wait, e.g. for a long training step, is not said again sooner.
+constexpr absl::Duration kSayAgain = absl::Minutes(5);
+constexpr int64_t kLinesAtMost = 200;
+
+std::string Number(const Json& object, const char* key) {
+  if (!object.contains(key) || !object[key].is_number()) return "-";
+  return FormatFigure(object[key].get<double>());
+}
+
+std::string Rate(const Json& object, const char* key) {
+  if (!object.contains(key) || !object[key].is_number()) return "-";
+  return FormatRate(object[key].get<double>());
+}
+
+std::string ConstraintText(const std::string& name, const std::string& cost, const std::string& threshold,
+                           const std::string& lambda) {
+  return absl::StrCat("  ", name, " ", cost, " (at most ", threshold, ")  lambda ", lambda);
+}
+
+std::optional<double> MetricOf(const v1::JobStatus& status, const std::string& name) {
+  for (const v1::Metric& metric : status.metrics()) {
+    if (metric.name() == name) return metric.value();
+  }
+  return std::nullopt;
+}
+
+absl::Time SinceOf(const v1::Wait& wait) { return absl::FromUnixNanos(wait.since_ns()); }
+
+}  // namespace
+
+std::string PhaseWord(v1::JobPhase phase) {
+  if (!v1::JobPhase_IsValid(phase) || phase == v1::JOB_PHASE_UNSPECIFIED) return "";
+  std::string word = absl::AsciiStrToLower(v1::JobPhase_Name(phase));
+  return std::string(absl::StripPrefix(word, "job_"));
+}
+
+std::string StepLine(const Json& metrics, int64_t total_steps) {
+  const std::string total = total_steps > 0 ? absl::StrCat("/", total_steps) : "";
+  std::string line = absl::StrCat("step ", metrics.value("step", int64_t{0}), total, "  reward ",
+                                  Number(metrics, "reward_mean"));
+  if (metrics.contains("constraints") && metrics["constraints"].is_object()) {
+    for (const auto& [name, constraint] : metrics["constraints"].items()) {
+      absl::StrAppend(&line, ConstraintText(name, Number(constraint, "cost_window_mean"),
+                                            Number(constraint, "threshold"), Number(constraint, "lambda")));
+    }
+  }
+  absl::StrAppend(&line, "  unsafe ", Rate(metrics, "violation_rate"), "  kl ", Number(metrics, "kl"));
+  if (metrics.contains("seconds")) absl::StrAppend(&line, "  ", Number(metrics["seconds"], "total"), " s");
+  return line;
+}
+
+std::string LiveLine(const v1::JobStatus& status, std::optional<absl::Duration> left) {
+  std::string line =
+      absl::StrCat(PhaseWord(status.phase()), "  step ", status.step(), "/", status.total_steps());
+  if (const auto reward = MetricOf(status, "reward_mean")) {
+    absl::StrAppend(&line, "  reward ", FormatFigure(*reward));
+    for (const v1::MultiplierStatus& m : status.multipliers()) {
+      absl::StrAppend(&line,
+                      ConstraintText(m.constraint(), FormatFigure(m.cost_window_mean()),
+                                     FormatFigure(m.threshold()), FormatFigure(m.lambda())),
+                      "  unsafe ", FormatRate(m.violation_rate()));
+    }
+  }
+  if (left.has_value()) absl::StrAppend(&line, "  ", FormatWait(*left), " left");
+  return line;
+}
+
+Progress::Progress(FILE* out, bool terminal, std::filesystem::path run_dir, int64_t first_step,
+                   int64_t total_steps)
+    : out_(out),
+      terminal_(terminal),
+      total_steps_(total_steps),
+      metrics_(run_dir / "metrics.jsonl", first_step) {}
+
+void Progress::Show(const v1::JobStatus& status, absl::Time now) {
+  SayTroubles(status);
+  status_ = status;
+  ShowSteps(now);
+  Remind(now);
+  if (terminal_) Draw(LiveLine(status, TimeLeft(now)));
+}
+
+void Progress::ShowSteps(absl::Time now) {
+  const int64_t every = std::max<int64_t>(1, total_steps_ / kLinesAtMost);
+  for (const Json& metrics : metrics_.ReadNew()) {
+    const int64_t step = metrics.value("step", int64_t{0});
+    if (!base_step_.has_value()) {
+      base_step_ = step;
+      base_time_ = now;
+    }
+    if (!terminal_ && (step % every == 0 || step == total_steps_)) Say(StepLine(metrics, total_steps_));
+  }
+}
+
+void Progress::SayTroubles(const v1::JobStatus& status) {
+  if (status.actor_restarts() > status_.actor_restarts()) {
+    Say(absl::StrCat("an actor was restarted (", status.actor_restarts(), " so far)"));
+  }
+  if (status.rollbacks() > status_.rollbacks()) {
+    Say(absl::StrCat("rolled back to the commit of step ", status.committed_step(), " (", status.rollbacks(),
+                     " rollbacks so far)"));
+  }
+  if (!status.error().empty() && status.error() != said_error_) {
+    Say(absl::StrCat(PhaseWord(status.phase()), ": ", status.error()));
+  }
+  said_error_ = status.error();
+}
+
+absl::Time Progress::NextReminder() const {
+  absl::Time next = absl::InfiniteFuture();
+  if (status_.phase() == v1::JOB_PAUSED) return next;
+  for (const v1::Wait& wait : status_.waiting_for()) {
+    const auto said = said_waits_.find(wait.what());
+    const absl::Time due = SinceOf(wait) + kLongWait;
+    next = std::min(next, said == said_waits_.end() ? due : std::max(due, said->second + kSayAgain));
+  }
+  return next;
+}
+
+void Progress::Remind(absl::Time now) {
+  if (status_.phase() == v1::JOB_PAUSED) return;
+  for (const v1::Wait& wait : status_.waiting_for()) {
+    const auto said = said_waits_.find(wait.what());
+    if (now - SinceOf(wait) < kLongWait) continue;
+    if (said != said_waits_.end() && now - said->second < kSayAgain) continue;
+    said_waits_[wait.what()] = now;
+    Say(absl::StrCat("waiting for ", wait.what(), " since ", FormatWait(now - SinceOf(wait))));
+  }
+}
+
+std::optional<absl::Duration> Progress::TimeLeft(absl::Time now) const {
+  if (!base_step_.has_value() || last_step() <= *base_step_) return std::nullopt;
+  return (now - base_time_) / (last_step() - *base_step_) * (total_steps_ - last_step());
+}
+
+void Progress::Draw(const std::string& line) {
+  const size_t columns = static_cast<size_t>(std::max(1, TerminalColumns(out_) - 1));
+  fprintf(out_, "\r\x1b[2K%s", line.substr(0, columns).c_str());
+  fflush(out_);
+  drawn_ = true;
+}
+
+void Progress::Say(const std::string& text) {
+  fprintf(out_, "%s%s\n", drawn_ ? "\r\x1b[2K" : "", text.c_str());
+  fflush(out_);
+  drawn_ = false;
+}
+
+void Progress::Finish() {
+  ShowSteps(base_time_);
+  if (drawn_) fprintf(out_, "\n");
+  fflush(out_);
+  drawn_ = false;
+}
+
+}  // namespace rein::cli
