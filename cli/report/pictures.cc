@@ -1,0 +1,36 @@
+#include "cli/report/pictures.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "data/image.h"
+
+namespace rein::report {
+namespace {
+
+constexpr uint64_t kMaxPictureBytes = 2 << 20;
+
+// Digests are hex: nothing that could lead out of the folder.
+bool IsDigest(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isxdigit(static_cast<unsigned char>(c));
+  });
+}
+
+}  // namespace
+
+std::string PictureUri(const std::filesystem::path& run_dir, const std::string& digest) {
+  if (!IsDigest(digest)) return "";
+  for (const char* extension : {".png", ".jpg", ".webp"}) {
+    const auto bytes = ReadFile(run_dir / "pictures" / absl::StrCat(digest, extension), kMaxPictureBytes);
+    if (!bytes.ok()) continue;
+    const auto media_type = data::ImageMediaType(*bytes);
+    if (media_type.ok()) return absl::StrCat("data:", *media_type, ";base64,", absl::Base64Escape(*bytes));
+  }
+  return "";
+}
+
+}  // namespace rein::report
