@@ -255,10 +255,24 @@ TEST_F(LedgerTest, ALedgerOfANewerLayoutIsRefused) {
 TEST_F(LedgerTest, ACutOffLedgerIsDataLoss) {
   ledger_.reset();
   const uint64_t size = fs::file_size(file_);
-  for (const uint64_t length : {size - 1, size / 2, uint64_t{4096}, uint64_t{50}}) {
+  for (const uint64_t length : {size - 4096, size / 2, uint64_t{4096}, uint64_t{50}}) {
     SCOPED_TRACE(length);
     fs::resize_file(file_, length);
     EXPECT_EQ(Ledger::Open(file_).status().code(), absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST_F(LedgerTest, ADamagedPageIsDataLoss) {
+  ledger_.reset();
+  const std::string whole = ReadFile(file_).value();
+  for (size_t page = 4096; page < whole.size(); page += 4096) {
+    SCOPED_TRACE(page);
+    std::string damaged = whole;
+    damaged.replace(page, 8, "\xff\xff\xff\xff\xff\xff\xff\xff");
+    ASSERT_TRUE(WriteFileAtomically(file_, damaged).ok());
+    const absl::Status status = Ledger::Open(file_).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(file_.string()));
   }
 }
 
