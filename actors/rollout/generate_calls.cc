@@ -78,7 +78,8 @@ void GenerateCalls::Configure(std::unique_ptr<Generation> generation, const v1::
   deterministic_ = job.deterministic();
 }
 
-absl::Status GenerateCalls::Run(const v1::GenerateRequest& request, const GenerateStream::WriteFn& write) {
+absl::Status GenerateCalls::Run(const v1::GenerateRequest& request, const GenerateStream::WriteFn& write,
+                                const std::function<bool()>& gone) {
   CountCalls(+1);
   const absl::Cleanup leave = [this] { CountCalls(-1); };
   REIN_RETURN_IF_ERROR(host_->Admit(request.fence()));
@@ -88,16 +89,24 @@ absl::Status GenerateCalls::Run(const v1::GenerateRequest& request, const Genera
   const CallPtr call = MakeCall(request);
   const absl::Cleanup close = [&call] { call->stream->Close(); };
   REIN_RETURN_IF_ERROR(host_->Run("Generate", [&] { return Open(request, *call); }));
-  const int64_t tokens_before = counters().generated_tokens;
+  const GenerateStream::ProgressFn progress = ProgressSinceNow();
   REIN_RETURN_IF_ERROR(HandIn(request, call, write));
-  return call->stream->WriteAll(write, [&] {
+  return call->stream->WriteAll(write, progress, gone);
+}
+
+GenerateStream::ProgressFn GenerateCalls::ProgressSinceNow() const {
+  return [this, tokens_before = counters().generated_tokens,
+          seen = host_->executor().last_progress()]() mutable -> std::optional<v1::GenerateProgress> {
+    const absl::Time last_progress = host_->executor().last_progress();
+    if (last_progress == seen) return std::nullopt;
+    seen = last_progress;
     const EngineCounters now = counters();
     v1::GenerateProgress progress;
     progress.set_tokens(now.generated_tokens - tokens_before);
     progress.set_running(static_cast<int32_t>(now.running));
     progress.set_waiting(static_cast<int32_t>(now.waiting));
     return progress;
-  });
+  };
 }
 
 absl::Status GenerateCalls::Open(const v1::GenerateRequest& request, const Call& call) {

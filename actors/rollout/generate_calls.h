@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -36,10 +37,12 @@ class GenerateCalls {
   // Executor thread, between two steps.
   Generation& generation() { return *generation_; }
 
-  // Serves one call on its RPC thread. Errors: those of Host::Admit, INVALID_ARGUMENT (sampling options,
-  // ids), RESOURCE_EXHAUSTED (over the limits above), FAILED_PRECONDITION (other weights are active), those
-  // of Generation::Step, CANCELLED (the caller is gone).
-  absl::Status Run(const v1::GenerateRequest& request, const GenerateStream::WriteFn& write);
+  // Serves one call on its RPC thread; `gone` tells whether its caller has hung up. Errors: those of
+  // Host::Admit, INVALID_ARGUMENT (sampling options, ids), RESOURCE_EXHAUSTED (over the limits above),
+  // FAILED_PRECONDITION (other weights are active), those of Generation::Step, CANCELLED (the caller is
+  // gone).
+  absl::Status Run(const v1::GenerateRequest& request, const GenerateStream::WriteFn& write,
+                   const std::function<bool()>& gone);
 
   // Waits until no call runs. Errors: DEADLINE_EXCEEDED.
   absl::Status Drain(absl::Time deadline);
@@ -55,6 +58,7 @@ class GenerateCalls {
   absl::Status Pump();
   absl::Status Advance();
   std::vector<Wanted> TakePrompts(bool* more);
+  GenerateStream::ProgressFn ProgressSinceNow() const;
   EngineCounters counters() const;
   void CountCalls(int change);
 

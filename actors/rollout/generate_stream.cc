@@ -68,7 +68,8 @@ absl::Status GenerateStream::WriteReady(const WriteFn& write) {
   return absl::OkStatus();
 }
 
-absl::Status GenerateStream::WriteAll(const WriteFn& write, const ProgressFn& progress) {
+absl::Status GenerateStream::WriteAll(const WriteFn& write, const ProgressFn& progress,
+                                      const std::function<bool()>& gone) {
   absl::Time next_progress = absl::Now() + kProgressInterval;
   const auto news = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !answers_.empty() || Over(); };
   while (true) {
@@ -83,10 +84,13 @@ absl::Status GenerateStream::WriteAll(const WriteFn& write, const ProgressFn& pr
     // Whatever came before the end is here by now.
     REIN_RETURN_IF_ERROR(WriteReady(write));
     if (over) return status;
+    if (gone()) return CallerGone();
     if (absl::Now() < next_progress) continue;
-    v1::GenerateResponse response;
-    *response.mutable_progress() = progress();
-    if (!write(response)) return CallerGone();
+    if (std::optional<v1::GenerateProgress> now = progress(); now.has_value()) {
+      v1::GenerateResponse response;
+      *response.mutable_progress() = *std::move(now);
+      if (!write(response)) return CallerGone();
+    }
     next_progress = absl::Now() + kProgressInterval;
   }
 }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <variant>
 
 #include "absl/base/thread_annotations.h"
@@ -22,7 +23,8 @@ class GenerateStream {
  public:
   // Returns false when the caller is gone.
   using WriteFn = std::function<bool(const v1::GenerateResponse&)>;
-  using ProgressFn = std::function<v1::GenerateProgress()>;
+  // The sign of life; nothing where the executor has done nothing since it was last asked.
+  using ProgressFn = std::function<std::optional<v1::GenerateProgress>()>;
 
   // `samples`: how many the call wants.
   explicit GenerateStream(int64_t samples) : unanswered_(samples) {}
@@ -39,9 +41,9 @@ class GenerateStream {
 
   // RPC thread. Writes what is here, without waiting. Errors: CANCELLED (the caller is gone).
   absl::Status WriteReady(const WriteFn& write);
-  // RPC thread. Writes until every sample is answered, and progress twice a second meanwhile. Errors: those
-  // of Fail, CANCELLED.
-  absl::Status WriteAll(const WriteFn& write, const ProgressFn& progress);
+  // RPC thread. Writes until every sample is answered, and asks for progress twice a second meanwhile; `gone`
+  // tells whether the caller has hung up. Errors: those of Fail, CANCELLED.
+  absl::Status WriteAll(const WriteFn& write, const ProgressFn& progress, const std::function<bool()>& gone);
 
  private:
   using Answer = std::variant<SamplePtr, v1::PromptRefusal>;

@@ -24,11 +24,12 @@ class RolloutService : public v1::Rollout::Service {
  public:
   explicit RolloutService(GenerateCalls* calls) : calls_(calls) {}
 
-  grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
+  grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest* request,
                         grpc::ServerWriter<v1::GenerateResponse>* writer) override {
     return host::Answer([&] {
-      return calls_->Run(*request,
-                         [writer](const v1::GenerateResponse& response) { return writer->Write(response); });
+      return calls_->Run(
+          *request, [writer](const v1::GenerateResponse& response) { return writer->Write(response); },
+          [context] { return context->IsCancelled(); });
     });
   }
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 namespace rein::rollout {
 namespace {
 
@@ -26,20 +28,24 @@ SamplePtr MakeSample(const std::string& id) {
 
 struct Written {
   absl::Status status;
-  std::vector<std::string> ids;  // of samples, and of refused prompts
-  int progress = 0;
+  std::vector<std::string> ids;   // of samples, and of refused prompts
+  std::vector<int64_t> progress;  // tokens
 };
 
-Written WriteAll(GenerateStream& stream) {
+bool StillThere() { return false; }
+
+std::optional<v1::GenerateProgress> NoProgress() { return std::nullopt; }
+
+Written WriteAll(GenerateStream& stream, const GenerateStream::ProgressFn& progress = NoProgress) {
   Written written;
   written.status = stream.WriteAll(
       [&](const v1::GenerateResponse& response) {
         if (response.has_sample()) written.ids.push_back(response.sample().sample_id());
         if (response.has_refusal()) written.ids.push_back(response.refusal().prompt_id());
-        written.progress += response.has_progress();
+        if (response.has_progress()) written.progress.push_back(response.progress().tokens());
         return true;
       },
-      [] { return v1::GenerateProgress(); });
+      progress, StillThere);
   return written;
 }
 
@@ -74,14 +80,30 @@ TEST(GenerateStream, AnErrorAfterTheLastAnswerDoesNotCount) {
   EXPECT_EQ(WriteAll(*stream).status, absl::OkStatus());
 }
 
-TEST(GenerateStream, ACallerThatIsGoneCancels) {
+TEST(GenerateStream, TellsProgressOnlyWhereThereIsAny) {
   const StreamPtr stream = Stream(1);
-  const auto gone = [](const v1::GenerateResponse&) { return false; };
-  // Nothing comes: it is progress that cannot be written.
-  EXPECT_EQ(stream->WriteAll(gone, [] { return v1::GenerateProgress(); }).code(),
-            absl::StatusCode::kCancelled);
+  int asked = 0;
+  const Written written = WriteAll(*stream, [&]() -> std::optional<v1::GenerateProgress> {
+    if (++asked == 1) return std::nullopt;
+    stream->Deliver(MakeSample("p/0"));
+    v1::GenerateProgress progress;
+    progress.set_tokens(7);
+    return progress;
+  });
+  EXPECT_EQ(asked, 2);
+  EXPECT_THAT(written.progress, ElementsAre(7));
+  EXPECT_THAT(written.ids, ElementsAre("p/0"));
+}
+
+TEST(GenerateStream, ACallerThatIsGoneCancels) {
+  const auto cannot_write = [](const v1::GenerateResponse&) { return false; };
+  const auto gone = [] { return true; };
+  EXPECT_EQ(Stream(1)->WriteAll(cannot_write, NoProgress, gone).code(), absl::StatusCode::kCancelled);
+  const auto some = [] { return std::make_optional<v1::GenerateProgress>(); };
+  EXPECT_EQ(Stream(1)->WriteAll(cannot_write, some, StillThere).code(), absl::StatusCode::kCancelled);
+  const StreamPtr stream = Stream(1);
   stream->Deliver(MakeSample("p/0"));
-  EXPECT_EQ(stream->WriteReady(gone).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(stream->WriteReady(cannot_write).code(), absl::StatusCode::kCancelled);
 }
 
 TEST(StepMemory, NamesWhatNobodyGeneratesYet) {
