@@ -105,6 +105,8 @@ std::string Render(const LineChart& chart) {
     absl::StrAppend(&marks, SeriesMarks(frame, chart, i));
     legend.push_back({chart.series[i].name, ColourClass('s', i)});
   }
+  // One line is named by the title.
+  if (chart.series.size() == 1 && chart.levels.empty()) legend.clear();
   for (const Level& level : chart.levels)
     legend.push_back({absl::StrCat(level.name, " ", FormatValue(level.y, chart.head.format)), "level"});
   std::vector<double> xs;

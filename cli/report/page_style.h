@@ -20,7 +20,7 @@ header { display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; }
 .tile { padding: 14px 18px; }
 .tile span { color: var(--soft); font-size: 13px; display: block; }
 .tile strong { font-size: 25px; font-weight: 650; font-variant-numeric: tabular-nums; display: block; line-height: 1.35; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 14px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: 14px; }
 figure { margin: 0; padding: 4px; }
 figure svg { display: block; width: 100%; height: auto; }
 .table { overflow-x: auto; }

@@ -194,7 +194,14 @@ TEST(Series, ThinningKeepsTheMean) {
   const std::vector<Point> smooth = Smooth(points);
   EXPECT_EQ(smooth.size(), points.size());
   EXPECT_NEAR(smooth[500].y, 2, 0.03);
-  EXPECT_DOUBLE_EQ(smooth[0].y, points[0].y);
+  EXPECT_NEAR(smooth[999].y, 2, 0.1);
+}
+
+TEST(FormatValue, IsShort) {
+  EXPECT_EQ(FormatValue(3 * 0.2, Format::kPercent), "60 %");
+  EXPECT_EQ(FormatValue(0.975, Format::kPercent), "97.5 %");
+  EXPECT_EQ(FormatValue(1234.5, Format::kSeconds), "1234 s");
+  EXPECT_EQ(FormatValue(-0.02134, Format::kNumber), "-0.0213");
 }
 
 TEST(Escape, LeavesNothingThatIsMarkup) {

@@ -66,10 +66,10 @@ std::vector<Point> Smooth(const std::vector<Point>& points) {
   const size_t half = std::max(kSmallestWindow, points.size() / 20) / 2;
   std::vector<Point> smooth;
   for (size_t i = 0; i < points.size(); ++i) {
-    const size_t reach = std::min({half, i, points.size() - 1 - i});
+    const size_t first = i - std::min(half, i), last = std::min(points.size() - 1, i + half);
     double sum = 0;
-    for (size_t j = i - reach; j <= i + reach; ++j) sum += points[j].y;
-    smooth.push_back({points[i].x, sum / static_cast<double>(2 * reach + 1)});
+    for (size_t j = first; j <= last; ++j) sum += points[j].y;
+    smooth.push_back({points[i].x, sum / static_cast<double>(last - first + 1)});
   }
   return smooth;
 }

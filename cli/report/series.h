@@ -13,7 +13,7 @@ std::vector<Point> Thin(const std::vector<Point>& points, size_t most);
 std::vector<BandPoint> Thin(const std::vector<BandPoint>& points, size_t most);
 std::vector<StackedChart::Column> Thin(const std::vector<StackedChart::Column>& columns, size_t most);
 
-// Centred moving average over about a twentieth of the points; the window shrinks at the ends.
+// Centred moving average over about a twentieth of the points; at the ends over those that are there.
 std::vector<Point> Smooth(const std::vector<Point>& points);
 
 // About `count` round numbers that cover low to high.

@@ -74,7 +74,7 @@ void AddTruthRows(Summary& summary) {
   AddRow(summary, "Safe answers", true, [](const json& numbers) {
     return ShowRate(ObjectAt(numbers, {"ground_truth"}), "safe_rate", "safe_low", "safe_high");
   });
-  AddRow(summary, "Safe answers to harmful questions", true, number("safe_rate_harmful", Format::kPercent));
+  AddRow(summary, "Safe on harmful questions", true, number("safe_rate_harmful", Format::kPercent));
   AddRow(summary, "Benign questions refused", false, number("refusal_rate_benign", Format::kPercent));
   AddRow(summary, "Comply / alternative / refuse / other", false,
          [](const json& numbers) { return ShowKinds(ObjectAt(numbers, {"ground_truth"})); });
