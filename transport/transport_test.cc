@@ -74,7 +74,8 @@ TEST_F(Connection, FetchesAnImageOnceAndChecksItsDigest) {
   const std::string digest = Add(std::string(3 << 20, 'x') + "end");
   BlobCache cache(PeerWith("t"), 64 << 20, kPatience);
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { EXPECT_EQ(cache.Get(digest).status(), absl::OkStatus()); });
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] { EXPECT_EQ(cache.Get(digest).status(), absl::OkStatus()); });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(loads_, 1);
   blobs_["0000"] = std::make_shared<const std::string>("other");
