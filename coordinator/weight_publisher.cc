@@ -1,7 +1,6 @@
 #include "coordinator/weight_publisher.h"
 
 #include <functional>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,29 +8,16 @@
 #include "absl/time/clock.h"
 #include "base/log_line.h"
 #include "base/status.h"
+#include "coordinator/all_at_once.h"
 #include "rein/v1/trainable.grpc.pb.h"
 
 namespace rein::coordinator {
 namespace {
 
-const Slot kPolicy{"policy", "policy", 0};
+Slot PolicySlot(const Fleet& fleet) { return fleet.Slots("policy").front(); }
 
 v1::WeightBackend BackendOf(const v1::Job& job) {
   return job.weight_sync().backend() == "nccl" ? v1::WEIGHT_BACKEND_NCCL : v1::WEIGHT_BACKEND_GLOO;
-}
-
-// Runs all at the same time; returns their results in order.
-std::vector<absl::Status> AllAtOnce(const std::vector<std::function<absl::Status()>>& calls) {
-  std::vector<absl::Status> results(calls.size());
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < calls.size(); ++i) threads.emplace_back([&, i] { results[i] = calls[i](); });
-  for (std::thread& thread : threads) thread.join();
-  return results;
-}
-
-absl::Status FirstError(const std::vector<absl::Status>& results) {
-  for (const absl::Status& status : results) REIN_RETURN_IF_ERROR(status);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::PrepareWeightsResponse> Prepare(const Target& target,
@@ -83,7 +69,7 @@ std::string WeightPublisher::RequestId(const std::string& what, const v1::Weight
 bool WeightPublisher::WantsGroup() const { return job_.weight_sync().backend() != "grpc"; }
 
 absl::Status WeightPublisher::Publish(const v1::WeightVersion& version) {
-  REIN_ASSIGN_OR_RETURN(const Target policy, fleet_->AwaitReady(kPolicy));
+  REIN_ASSIGN_OR_RETURN(const Target policy, fleet_->AwaitReady(PolicySlot(*fleet_)));
   const auto wait =
       board_->Wait(absl::StrCat("weights: publish version ", version.number()), absl::Now() + timeout_);
   const Rollouts rollouts = fleet_->Ready("rollout");
@@ -134,7 +120,7 @@ absl::Status WeightPublisher::EnsureGroup(const Target& policy, const Rollouts& 
     *request.mutable_fence() = fleet_->MakeFence(target, 0, absl::StrCat(id, "-", rank));
     calls.push_back([this, &target, request] { return Prepare(target, request, timeout_).status(); });
   }
-  REIN_RETURN_IF_ERROR(FirstError(AllAtOnce(calls)));
+  REIN_RETURN_IF_ERROR(AllAtOnce(calls));
   members_ = members;
   return absl::OkStatus();
 }
@@ -163,7 +149,7 @@ absl::Status WeightPublisher::PublishToGroup(const Target& policy, const Rollout
       return absl::OkStatus();
     });
   }
-  REIN_RETURN_IF_ERROR(FirstError(AllAtOnce(calls)));
+  REIN_RETURN_IF_ERROR(AllAtOnce(calls));
   for (size_t i = 0; i < rollouts.size(); ++i) {
     REIN_RETURN_IF_ERROR(CheckFingerprint(rollouts[i].second, sent, received[i]));
   }
@@ -176,7 +162,7 @@ absl::Status WeightPublisher::PublishToGroup(const Target& policy, const Rollout
   for (const auto& [slot, rollout] : rollouts) {
     calls.push_back([this, &rollout = rollout, &version] { return Activate(rollout, version); });
   }
-  return FirstError(AllAtOnce(calls));
+  return AllAtOnce(calls);
 }
 
 absl::StatusOr<uint64_t> WeightPublisher::PolicyFingerprint(const Target& policy,
@@ -189,7 +175,7 @@ absl::StatusOr<uint64_t> WeightPublisher::PolicyFingerprint(const Target& policy
 }
 
 absl::Status WeightPublisher::CatchUp(const Slot& slot, const Target& rollout) {
-  REIN_ASSIGN_OR_RETURN(const Target policy, fleet_->AwaitReady(kPolicy));
+  REIN_ASSIGN_OR_RETURN(const Target policy, fleet_->AwaitReady(PolicySlot(*fleet_)));
   v1::WeightVersion version;
   uint64_t fingerprint = 0;
   {
