@@ -52,6 +52,12 @@ class RolloutTest : public testing::Test {
     EXPECT_EQ(role_.host().executor().WaitIdle(absl::Now() + kPatience), absl::OkStatus());
     return role_.host().counters().All()[name];
   }
+  absl::Status DrainRole() {
+    v1::DrainRequest request;
+    *request.mutable_fence() = TestFence("drain");
+    const auto stub = v1::Actor::NewStub(role_.peer().channel());
+    return transport::Call(role_.peer(), *stub, &v1::Actor::Stub::Drain, request, kPatience).status();
+  }
   // Status of a call that must not start.
   absl::Status Refused(const v1::GenerateRequest& request) {
     const Generated generated = Generate(role_, request);
@@ -281,16 +287,20 @@ TEST_F(RolloutTest, DrainingFinishesWhatRunsAndTakesNoMore) {
     });
   });
   runs.WaitForNotification();
-  v1::DrainRequest drain;
-  *drain.mutable_fence() = TestFence("drain");
-  const auto stub = v1::Actor::NewStub(role_.peer().channel());
-  const auto drained = transport::Call(role_.peer(), *stub, &v1::Actor::Stub::Drain, drain, kPatience);
-  EXPECT_TRUE(drained.ok()) << drained.status();
+  EXPECT_EQ(DrainRole(), absl::OkStatus());
   EXPECT_EQ(Counter("samples"), 40);
   thread.join();
   EXPECT_EQ(running.status, absl::OkStatus());
   EXPECT_THAT(running.samples, SizeIs(40));
   EXPECT_EQ(Refused(Request("b", 1, 1)).code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(RolloutTest, DrainingDropsWhatNobodyWaitsFor) {
+  v1::GenerateRequest request = Request("a", 1, 400);
+  request.mutable_sampling()->set_max_response_tokens(100);
+  Generate(role_, request, [](const v1::GenerateResponse&) { return false; });
+  EXPECT_EQ(DrainRole(), absl::OkStatus());
+  EXPECT_LT(Counter("samples"), 400);
 }
 
 class Deterministic : public RolloutTest {

@@ -166,6 +166,28 @@ TEST_F(RolloutWeights, ComeOverAGroup) {
   ExpectPolicyWeights();
 }
 
+TEST_F(RolloutWeights, ThatAMemberDoesNotSendAreGivenUpWithTheGroup) {
+  const auto served = Prepare(policy_, "serve", 0, "");
+  ASSERT_TRUE(served.ok()) << served.status();
+  std::thread joins([&] { EXPECT_TRUE(Prepare(policy_, "join", 0, served->store_address()).ok()); });
+  ASSERT_TRUE(Prepare(rollout_, "join", 1, served->store_address()).ok());
+  joins.join();
+  absl::Status received;
+  std::thread receives([&] { received = Receive(rollout_, "receive", start_, 1, "").status(); });
+  // The policy serves another group: its end of this one is cut.
+  v1::PrepareWeightsRequest request;
+  *request.mutable_fence() = TestFence("serve 2");
+  request.set_group_epoch(2);
+  request.set_backend(v1::WEIGHT_BACKEND_GLOO);
+  const auto stub = v1::Weights::NewStub(policy_.peer().channel());
+  EXPECT_TRUE(transport::Call(policy_.peer(), *stub, &v1::Weights::Stub::Prepare, request, kPatience).ok());
+  receives.join();
+  EXPECT_EQ(received.code(), absl::StatusCode::kUnavailable) << received;
+  EXPECT_THAT(std::string(Receive(rollout_, "again", start_, 1, "").status().message()),
+              HasSubstr("weight group 1 is not open"));
+  EXPECT_TRUE(Receive(rollout_, "stream", start_, 0, policy_.peer().address()).ok());
+}
+
 TEST_F(RolloutWeights, SwitchInTheMiddleOfAGeneration) {
   request_.mutable_prompts(0)->clear_samples();
   for (int i = 0; i < 200; ++i) request_.mutable_prompts(0)->add_samples(i);

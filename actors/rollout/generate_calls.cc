@@ -72,6 +72,13 @@ std::string Text(const v1::WeightVersion& version) {
 
 }  // namespace
 
+GenerateCalls::~GenerateCalls() {
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
+  const auto ended = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !pumping_; };
+  mutex_.Await(absl::Condition(&ended));
+}
+
 void GenerateCalls::Configure(std::unique_ptr<Generation> generation, const v1::Job& job) {
   generation_ = std::move(generation);
   max_response_tokens_ = job.rollout().max_response_tokens();
@@ -155,16 +162,23 @@ absl::Status GenerateCalls::Pump() {
   while (true) {
     const absl::Status status = host::Guarded([this] { return Advance(); });
     if (!status.ok()) generation_->Fail(status);
-    {
-      absl::MutexLock lock(&mutex_);
-      counters_ = generation_->counters();
-      pumping_ = !inbox_.empty() || !generation_->idle();
-      if (!pumping_) return status;
-    }
+    if (!GoOn()) return status;
     const absl::Status posted = PostPump();
+    if (posted.ok()) return status;
     // Where the queue is full decoding goes on here: only shutting down ends it.
-    if (!absl::IsResourceExhausted(posted)) return posted.ok() ? status : posted;
+    if (!absl::IsResourceExhausted(posted)) {
+      absl::MutexLock lock(&mutex_);
+      pumping_ = false;
+      return posted;
+    }
   }
+}
+
+bool GenerateCalls::GoOn() {
+  absl::MutexLock lock(&mutex_);
+  counters_ = generation_->counters();
+  pumping_ = !stopping_ && (!inbox_.empty() || !generation_->idle());
+  return pumping_;
 }
 
 absl::Status GenerateCalls::Advance() {
@@ -199,6 +213,14 @@ void GenerateCalls::CountCalls(int change) {
 }
 
 absl::Status GenerateCalls::Drain(absl::Time deadline) {
+  REIN_RETURN_IF_ERROR(AwaitNoCalls(deadline));
+  return host_->Run("Drain", [this] {
+    if (generation_ != nullptr) generation_->Fail(absl::CancelledError("this actor is draining"));
+    return absl::OkStatus();
+  });
+}
+
+absl::Status GenerateCalls::AwaitNoCalls(absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
   const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_ == 0; };
   if (mutex_.AwaitWithDeadline(absl::Condition(&none), deadline)) return absl::OkStatus();

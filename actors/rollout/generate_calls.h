@@ -31,6 +31,8 @@ class GenerateCalls {
  public:
   // `host` and `weights` outlive it.
   GenerateCalls(host::Host* host, const ReceivedWeights* weights) : host_(host), weights_(weights) {}
+  // Waits for the step that runs and cuts off the rest.
+  ~GenerateCalls();
 
   // Executor thread, before anything else.
   void Configure(std::unique_ptr<Generation> generation, const v1::Job& job);
@@ -44,7 +46,7 @@ class GenerateCalls {
   absl::Status Run(const v1::GenerateRequest& request, const GenerateStream::WriteFn& write,
                    const std::function<bool()>& gone);
 
-  // Waits until no call runs. Errors: DEADLINE_EXCEEDED.
+  // Waits until no call runs, and drops what callers that are gone have left. Errors: DEADLINE_EXCEEDED.
   absl::Status Drain(absl::Time deadline);
 
  private:
@@ -56,11 +58,13 @@ class GenerateCalls {
   absl::Status Submit(std::vector<Wanted> prompts);
   absl::Status PostPump();
   absl::Status Pump();
+  bool GoOn();
   absl::Status Advance();
   std::vector<Wanted> TakePrompts(bool* more);
   GenerateStream::ProgressFn ProgressSinceNow() const;
   EngineCounters counters() const;
   void CountCalls(int change);
+  absl::Status AwaitNoCalls(absl::Time deadline);
 
   host::Host* const host_;
   const ReceivedWeights* const weights_;
@@ -72,6 +76,7 @@ class GenerateCalls {
   mutable absl::Mutex mutex_;
   std::deque<Wanted> inbox_ ABSL_GUARDED_BY(mutex_);
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;  // a task is queued or runs
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   EngineCounters counters_ ABSL_GUARDED_BY(mutex_);
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
 };
