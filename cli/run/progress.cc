@@ -41,6 +41,13 @@ std::optional<double> MetricOf(const v1::JobStatus& status, const std::string& n
   return std::nullopt;
 }
 
+// The same wait of another step is no news: "policy: train step 12" -> "policy: train step ".
+std::string KindOf(const v1::Wait& wait) {
+  std::string kind = wait.what();
+  kind.erase(std::remove_if(kind.begin(), kind.end(), absl::ascii_isdigit), kind.end());
+  return kind;
+}
+
 absl::Time SinceOf(const v1::Wait& wait) { return absl::FromUnixNanos(wait.since_ns()); }
 
 }  // namespace
@@ -127,7 +134,7 @@ absl::Time Progress::NextReminder() const {
   absl::Time next = absl::InfiniteFuture();
   if (status_.phase() == v1::JOB_PAUSED) return next;
   for (const v1::Wait& wait : status_.waiting_for()) {
-    const auto said = said_waits_.find(wait.what());
+    const auto said = said_waits_.find(KindOf(wait));
     const absl::Time due = SinceOf(wait) + kLongWait;
     next = std::min(next, said == said_waits_.end() ? due : std::max(due, said->second + kSayAgain));
   }
@@ -137,10 +144,10 @@ absl::Time Progress::NextReminder() const {
 void Progress::Remind(absl::Time now) {
   if (status_.phase() == v1::JOB_PAUSED) return;
   for (const v1::Wait& wait : status_.waiting_for()) {
-    const auto said = said_waits_.find(wait.what());
+    const auto said = said_waits_.find(KindOf(wait));
     if (now - SinceOf(wait) < kLongWait) continue;
     if (said != said_waits_.end() && now - said->second < kSayAgain) continue;
-    said_waits_[wait.what()] = now;
+    said_waits_[KindOf(wait)] = now;
     Say(absl::StrCat("waiting for ", wait.what(), " since ", FormatWait(now - SinceOf(wait))));
   }
 }

@@ -54,7 +54,7 @@ class Progress {
   MetricsTail metrics_;
   v1::JobStatus status_;
   bool drawn_ = false;
-  std::map<std::string, absl::Time> said_waits_;  // what: when it was said
+  std::map<std::string, absl::Time> said_waits_;  // kind of wait: when it was said
   std::string said_error_;
   // First step that this start has finished, and when: the base of the time left.
   std::optional<int64_t> base_step_;

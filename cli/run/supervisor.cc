@@ -18,6 +18,10 @@ namespace {
 // How long processes of an earlier supervisor may take to notice that it is gone.
 constexpr absl::Duration kLeftoverGrace = absl::Seconds(10);
 
+// Coordinator.Stop answers when the job has ended. The call ends with the coordinator, whatever happens to
+// it.
+constexpr absl::Duration kLongestStop = absl::Hours(24);
+
 bool EndedByItself(int wait_status) { return WIFEXITED(wait_status) && WEXITSTATUS(wait_status) <= 2; }
 
 // Steps of metrics.jsonl that stay when the job goes on; the coordinator cuts the file back to the commit.
@@ -36,6 +40,8 @@ absl::StatusOr<Outcome> Supervisor::Run() {
   REIN_RETURN_IF_ERROR(Open());
   while (!outcome_.has_value()) HandleNext();
   Close();
+  // What the coordinator itself has written tells more than how it seemed from here.
+  if (absl::StatusOr<Outcome> told = ReadOutcome(folder_.path); told.ok()) return told;
   return *outcome_;
 }
 
@@ -89,21 +95,27 @@ void Supervisor::HandleNext() {
 void Supervisor::HandleDeadline() {
   const absl::Time now = absl::Now();
   progress_.Remind(now);
-  if (now >= stop_deadline_) {
-    End("stopped", absl::StrCat("the coordinator made no progress for ", absl::FormatDuration(StopPatience()),
-                                " after it was asked to stop, and was ended"));
-  }
+  if (now < stop_deadline_) return;
+  const std::string why = stop_error_.empty()
+                              ? absl::StrCat("showed no progress for ", absl::FormatDuration(Patience()))
+                              : absl::StrCat("did not take the request (", stop_error_, ")");
+  End("stopped", absl::StrCat("the coordinator was asked to stop, ", why, " and was ended"));
 }
 
 void Supervisor::Handle(const v1::JobStatus& status) {
   progress_.Show(status, absl::Now());
-  if (stopping_) stop_deadline_ = absl::Now() + StopPatience();
+  if (!stopping_ || !stop_error_.empty()) return;
+  stop_deadline_ = absl::Now() + Patience();
+  // A named wait may be longer; the coordinator itself ends it when its time is over.
+  for (const v1::Wait& wait : status.waiting_for()) {
+    stop_deadline_ = std::max(stop_deadline_, absl::FromUnixNanos(wait.until_ns()) + Patience());
+  }
 }
 
 void Supervisor::Handle(const StopSignal&) {
   if (stopping_) return End("stopped", "ended at once, as asked for the second time");
   stopping_ = true;
-  stop_deadline_ = absl::Now() + StopPatience();
+  stop_deadline_ = absl::Now() + Patience();
   progress_.Say("stopping: the step is finished and committed first; once more to end now");
   AskToStop();
 }
@@ -112,19 +124,19 @@ void Supervisor::AskToStop() {
   const absl::StatusOr<CoordinatorClient> client = CoordinatorClient::OfRun(folder_.path);
   // Nothing has begun, or it has just crashed: there is nothing to finish.
   if (!client.ok()) return End("stopped", "");
-  stop_call_ = std::thread([this, client = *client, timeout = StopPatience()] {
+  stop_call_ = std::thread([this, client = *client] {
     v1::ControlRequest request;
     request.set_reason("rein run was interrupted");
-    const auto answer = client.Call(&v1::Coordinator::Stub::Stop, request, timeout);
+    const auto answer = client.Call(&v1::Coordinator::Stub::Stop, request, kLongestStop);
     events_.Post(StopAnswer{answer.status()});
   });
 }
 
 void Supervisor::Handle(const StopAnswer& answer) {
-  // A coordinator that is gone has an exit of its own to be handled.
-  if (answer.status.ok() || !children_->Running(coordinator_)) return;
-  End("stopped", absl::StrCat("the coordinator did not take the request to stop, and was ended: ",
-                              answer.status.message()));
+  if (answer.status.ok()) return;
+  // It may have ended before its answer was out: then its exit is about to be seen.
+  stop_error_ = std::string(answer.status.message());
+  stop_deadline_ = absl::Now() + options_.grace;
 }
 
 void Supervisor::Handle(const ChildExit& exit) {
@@ -161,7 +173,7 @@ void Supervisor::End(const std::string& state, const std::string& error) {
   outcome_ = Outcome{state, CommittedStep(folder_.path), error};
 }
 
-absl::Duration Supervisor::StopPatience() const {
+absl::Duration Supervisor::Patience() const {
   return absl::Seconds(folder_.job.limits().progress_timeout_s());
 }
 

@@ -61,7 +61,8 @@ class Supervisor {
   void AskToStop();
   void CoordinatorCrashed(const std::string& how);
   void End(const std::string& state, const std::string& error);
-  absl::Duration StopPatience() const;
+  // How long a coordinator that stops may show no change.
+  absl::Duration Patience() const;
 
   const RunFolder& folder_;
   const SupervisorOptions options_;
@@ -78,6 +79,7 @@ class Supervisor {
   int64_t restarted_from_ = 0;  // committed step at the last restart
   bool stopping_ = false;
   absl::Time stop_deadline_ = absl::InfiniteFuture();
+  std::string stop_error_;  // why the coordinator did not take the request
   std::optional<Outcome> outcome_;
 };
 

@@ -131,15 +131,18 @@ TEST_F(SupervisorTest, EndsEverythingWhenTheCoordinatorNeverServed) {
   EXPECT_TRUE(CoordinatorIsGone());
 }
 
+enum class OnStop { kEnd, kRefuse, kEndWithoutAnswer };
+
 // A coordinator whose services are in this process: Stop lets the script beside it end.
 class StoppingCoordinator : public v1::Coordinator::Service {
  public:
-  StoppingCoordinator(std::filesystem::path run_dir, bool answers)
-      : run_dir_(std::move(run_dir)), answers_(answers) {}
+  StoppingCoordinator(std::filesystem::path run_dir, OnStop on_stop)
+      : run_dir_(std::move(run_dir)), on_stop_(on_stop) {}
   grpc::Status Stop(grpc::ServerContext*, const v1::ControlRequest* request, v1::ControlResponse*) override {
-    if (!answers_) return {grpc::StatusCode::INTERNAL, "cannot stop"};
+    if (on_stop_ == OnStop::kRefuse) return {grpc::StatusCode::INTERNAL, "cannot stop"};
     EXPECT_THAT(request->reason(), HasSubstr("interrupted"));
     std::ofstream(run_dir_ / "stop") << "stop\n";
+    if (on_stop_ == OnStop::kEndWithoutAnswer) return {grpc::StatusCode::UNAVAILABLE, "gone"};
     return grpc::Status::OK;
   }
   grpc::Status WatchStatus(grpc::ServerContext*, const v1::JobStatusRequest*,
@@ -152,14 +155,14 @@ class StoppingCoordinator : public v1::Coordinator::Service {
 
  private:
   const std::filesystem::path run_dir_;
-  const bool answers_;
+  const OnStop on_stop_;
 };
 
 // Serves beside a script that reads the pipe `stop` in the run folder.
 class StopTest : public SupervisorTest {
  protected:
-  Outcome RunAndStop(bool answers) {
-    StoppingCoordinator service(run_, answers);
+  Outcome RunAndStop(OnStop on_stop) {
+    StoppingCoordinator service(run_, on_stop);
     const auto server = transport::Server::Start({.token = run_folder_.token}, {&service});
     // The supervisor removes a stale address before it starts the coordinator, which writes its own.
     Coordinator(absl::StrCat("mkfifo $RUN/stop\necho $$ > $RUN/pid\necho ", (*server)->address(),
@@ -179,15 +182,22 @@ class StopTest : public SupervisorTest {
 };
 
 TEST_F(StopTest, AsksTheCoordinatorFirst) {
-  const Outcome outcome = RunAndStop(true);
+  const Outcome outcome = RunAndStop(OnStop::kEnd);
   EXPECT_EQ(outcome.state, "stopped");
   EXPECT_EQ(outcome.step, 2);
   EXPECT_THAT(outcome.error, IsEmpty());
   EXPECT_THAT(Output(), HasSubstr("once more to end now"));
 }
 
+TEST_F(StopTest, TakesTheOutcomeWhereTheAnswerWasLost) {
+  const Outcome outcome = RunAndStop(OnStop::kEndWithoutAnswer);
+  EXPECT_EQ(outcome.state, "stopped");
+  EXPECT_EQ(outcome.step, 2);
+  EXPECT_THAT(outcome.error, IsEmpty());
+}
+
 TEST_F(StopTest, EndsACoordinatorThatDoesNotTakeTheRequest) {
-  const Outcome outcome = RunAndStop(false);
+  const Outcome outcome = RunAndStop(OnStop::kRefuse);
   EXPECT_EQ(outcome.state, "stopped");
   EXPECT_THAT(outcome.error, HasSubstr("cannot stop"));
   EXPECT_TRUE(CoordinatorIsGone());
@@ -199,11 +209,13 @@ TEST(Leftovers, AreFoundByProgramAndRunFolderAndKilled) {
   // A copy of the shell under our name: a script would appear as /bin/sh.
   std::filesystem::create_directories(folder.path() / "bin");
   std::filesystem::copy("/bin/sh", folder.path() / "bin/rein-actor");
-  ChildCommand command{
-      .program = folder.path() / "bin/rein-actor",
-      .arguments = {"-c", "trap '' TERM; while :; do sleep 600; done", "--run-dir", "/run/one"},
-      .log = folder.path() / "log"};
+  const std::string script = absl::StrCat("trap '' TERM; cd ", folder.path().string(),
+                                          "; mkfifo never; : > ready; read word < never");
+  const ChildCommand command{.program = folder.path() / "bin/rein-actor",
+                             .arguments = {"-c", script, "--run-dir", "/run/one"},
+                             .log = folder.path() / "log"};
   const pid_t pid = *(*children)->Start(command);
+  ASSERT_TRUE(WaitForFile(folder.path(), "ready"));
   EXPECT_THAT(FindProcesses(folder.path() / "bin", "/run/other"), IsEmpty());
   EXPECT_THAT(FindProcesses(folder.path(), "/run/one"), IsEmpty());
   EXPECT_THAT(FindProcesses(folder.path() / "bin", "/run/one"), testing::ElementsAre(pid));
