@@ -9,7 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/log_line.h"
 #include "base/status.h"
+#include "models/folder.h"
 #include "training/guard.h"
 #include "training/trainable.h"
 
@@ -38,6 +40,22 @@ std::filesystem::path PartialFolder(const std::filesystem::path& output) {
   return folder += ".partial";
 }
 
+// Weights under a name of any kind, pickles and shards that lack their index included.
+bool HoldsWeights(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".safetensors") return true;
+  }
+  return !absl::IsNotFound(models::WeightFiles(folder).status());
+}
+
+// Supervised training may start from nothing: a folder without weights gives random ones. A scorer may not.
+absl::StatusOr<std::unique_ptr<models::VisionLanguageModel>> LoadOrDraw(const OfflineOptions& options) {
+  if (options.score_head || HoldsWeights(options.model)) return models::LoadModel(options.model);
+  LogInfo(absl::StrCat(options.model.string(), " holds no weights: they are drawn from seed ", options.seed));
+  return models::MakeRandomModel(options.model, options.seed);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<OfflineTraining>> OfflineTraining::Create(const OfflineOptions& options) {
@@ -51,7 +69,7 @@ absl::StatusOr<std::unique_ptr<OfflineTraining>> OfflineTraining::Create(const O
 
 absl::Status OfflineTraining::Load() {
   REIN_ASSIGN_OR_RETURN(processor_, models::Processor::Load(options_.model));
-  REIN_ASSIGN_OR_RETURN(model_, models::LoadModel(options_.model));
+  REIN_ASSIGN_OR_RETURN(model_, LoadOrDraw(options_));
   if (options_.score_head && !model_->shape().has_score_head) model_->AddScoreHead(options_.seed);
   REIN_ASSIGN_OR_RETURN(Trainable trainable, PrepareTraining(*model_, options_.freeze));
   REIN_ASSIGN_OR_RETURN(corpus_, Corpus::Load(options_.data, *processor_, model_->shape()));

@@ -39,9 +39,10 @@ struct SftOptions {
 // where that is empty. A score head is drawn from `seed` where the model has none. Equal options and thread
 // counts give equal bytes.
 
-// Causal cross-entropy on response tokens, packed; question and response_1 are the example. Writes the model
-// folder `output`. Metrics of the last evaluation are returned: loss, token_accuracy. Errors: those of
-// loading data and model; DATA_LOSS (loss not finite).
+// Causal cross-entropy on response tokens, packed; question and response_1 are the example. A `model` folder
+// without weights starts from random ones, drawn from `seed`. Writes the model folder `output`. Metrics of
+// the last evaluation are returned: loss, token_accuracy. Errors: those of loading data and model; DATA_LOSS
+// (loss not finite).
 absl::StatusOr<std::map<std::string, double>> TrainSft(const SftOptions& options,
                                                        const TrainProgressFn& progress);
 

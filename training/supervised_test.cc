@@ -135,6 +135,22 @@ TEST(TrainSft, RefusesAMissingModelAndMissingData) {
   EXPECT_FALSE(std::filesystem::exists(options.output));
 }
 
+TEST(TrainSft, StartsFromRandomWeightsWhereThereAreNone) {
+  const std::filesystem::path folder = FreshFolder("sft");
+  SftOptions options = TinyOptions<SftOptions>(folder, Row);
+  options.steps = 1;
+  std::filesystem::remove(options.model / "model.safetensors");
+  ASSERT_TRUE(TrainSft(options, nullptr).ok());
+  EXPECT_TRUE(models::LoadModel(options.output).ok());
+  options.output = folder / "other";
+  ASSERT_EQ(WriteFileAtomically(options.model / "model-00001-of-00002.safetensors", "shard"),
+            absl::OkStatus());
+  EXPECT_EQ(TrainSft(options, nullptr).status().code(), absl::StatusCode::kNotFound);
+  PreferenceOptions scorer = TinyOptions<PreferenceOptions>(FreshFolder("reward"), SeparableRow);
+  std::filesystem::remove(scorer.model / "model.safetensors");
+  EXPECT_EQ(TrainRewardModel(scorer, nullptr).status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST(TrainSft, NamesTheRowOfABrokenPicture) {
   const std::filesystem::path folder = FreshFolder("sft");
   SftOptions options = TinyOptions<SftOptions>(folder, Row);
