@@ -8,8 +8,9 @@
 #include <cstdint>
 #include <limits>
 
-// One copy of the function for each instruction set; the loader picks the best one that the processor has.
-#define REIN_VECTORIZED __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+// One copy of the function for each level of the instruction set; the loader picks the best one that the
+// processor has. Levels, not processors: "arch=haswell" is taken by Haswells only.
+#define REIN_VECTORIZED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 
 namespace rein::kernels {
 
