@@ -69,12 +69,20 @@ void Supervisor::Close() {
   if (server_ != nullptr) server_->Shutdown(absl::Seconds(1));
   server_.reset();
   children_.reset();
+  RemoveAddresses();
   progress_.Finish();
+}
+
+// A stale address would lead actors, followers and verbs astray.
+void Supervisor::RemoveAddresses() {
+  std::error_code error;
+  for (const char* name : {"coordinator.address", "launcher.address"}) {
+    std::filesystem::remove(folder_.path / name, error);
+  }
 }
 
 absl::Status Supervisor::StartCoordinator() {
   std::error_code error;
-  // A stale address would lead actors and followers astray until the new coordinator serves.
   std::filesystem::remove(folder_.path / "coordinator.address", error);
   ChildCommand command;
   command.program = options_.programs / "rein-coordinator";
@@ -115,15 +123,15 @@ void Supervisor::Handle(const v1::JobStatus& status) {
 void Supervisor::Handle(const StopSignal&) {
   if (stopping_) return End("stopped", "ended at once, as asked for the second time");
   stopping_ = true;
-  stop_deadline_ = absl::Now() + Patience();
-  progress_.Say("stopping: the step is finished and committed first; once more to end now");
   AskToStop();
 }
 
 void Supervisor::AskToStop() {
   const absl::StatusOr<CoordinatorClient> client = CoordinatorClient::OfRun(folder_.path);
   // Nothing has begun, or it has just crashed: there is nothing to finish.
-  if (!client.ok()) return End("stopped", "");
+  if (!client.ok()) return End("stopped", "no coordinator served yet: ended at once");
+  progress_.Say("stopping: the step is finished and committed first; once more to end now");
+  stop_deadline_ = absl::Now() + Patience();
   stop_call_ = std::thread([this, client = *client] {
     v1::ControlRequest request;
     request.set_reason("rein run was interrupted");

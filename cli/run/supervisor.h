@@ -50,6 +50,7 @@ class Supervisor {
   absl::Status Open();
   void Close();
   absl::Status StartCoordinator();
+  void RemoveAddresses();
   void HandleNext();
   void HandleDeadline();
 

@@ -9,9 +9,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "base/file.h"
 #include "cli/run/job_for_test.h"
 #include "cli/run/leftovers.h"
+#include "cli/run/stop_signals.h"
 #include "rein/v1/coordinator.grpc.pb.h"
 
 namespace rein::cli {
@@ -131,7 +133,7 @@ TEST_F(SupervisorTest, EndsEverythingWhenTheCoordinatorNeverServed) {
   EXPECT_TRUE(CoordinatorIsGone());
 }
 
-enum class OnStop { kEnd, kRefuse, kEndWithoutAnswer };
+enum class OnStop { kEnd, kRefuse, kEndWithoutAnswer, kNothing };
 
 // A coordinator whose services are in this process: Stop lets the script beside it end.
 class StoppingCoordinator : public v1::Coordinator::Service {
@@ -139,6 +141,8 @@ class StoppingCoordinator : public v1::Coordinator::Service {
   StoppingCoordinator(std::filesystem::path run_dir, OnStop on_stop)
       : run_dir_(std::move(run_dir)), on_stop_(on_stop) {}
   grpc::Status Stop(grpc::ServerContext*, const v1::ControlRequest* request, v1::ControlResponse*) override {
+    asked.Notify();
+    if (on_stop_ == OnStop::kNothing) return grpc::Status::OK;
     if (on_stop_ == OnStop::kRefuse) return {grpc::StatusCode::INTERNAL, "cannot stop"};
     EXPECT_THAT(request->reason(), HasSubstr("interrupted"));
     std::ofstream(run_dir_ / "stop") << "stop\n";
@@ -152,6 +156,7 @@ class StoppingCoordinator : public v1::Coordinator::Service {
     writer->Write(status);
     return grpc::Status::OK;
   }
+  absl::Notification asked;
 
  private:
   const std::filesystem::path run_dir_;
@@ -173,6 +178,8 @@ class StopTest : public SupervisorTest {
     std::thread user([&] {
       EXPECT_TRUE(WaitForFile(run_, "coordinator.address"));
       supervisor->RequestStop();
+      service.asked.WaitForNotification();
+      if (on_stop == OnStop::kNothing) supervisor->RequestStop();
     });
     const auto outcome = supervisor->Run();
     user.join();
@@ -201,6 +208,28 @@ TEST_F(StopTest, EndsACoordinatorThatDoesNotTakeTheRequest) {
   EXPECT_EQ(outcome.state, "stopped");
   EXPECT_THAT(outcome.error, HasSubstr("cannot stop"));
   EXPECT_TRUE(CoordinatorIsGone());
+}
+
+TEST_F(StopTest, EndsAtOnceWhenAskedForTheSecondTime) {
+  const Outcome outcome = RunAndStop(OnStop::kNothing);
+  EXPECT_EQ(outcome.state, "stopped");
+  EXPECT_THAT(outcome.error, HasSubstr("second time"));
+  EXPECT_TRUE(CoordinatorIsGone());
+}
+
+// Ends with 0 when the signal has become a call.
+[[noreturn]] void SendToSelf(int number) {
+  absl::Notification called;
+  const StopSignals signals([&called] { called.Notify(); });
+  kill(getpid(), number);
+  exit(called.WaitForNotificationWithTimeout(absl::Seconds(30)) ? 0 : 1);
+}
+
+TEST(StopSignalsDeathTest, BecomeCalls) {
+  // In a process of its own: threads that earlier tests left behind do not block these signals.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(SendToSelf(SIGINT), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(SendToSelf(SIGTERM), testing::ExitedWithCode(0), "");
 }
 
 TEST(Leftovers, AreFoundByProgramAndRunFolderAndKilled) {
