@@ -168,6 +168,11 @@ absl::Status Job::Recover() {
   REIN_ASSIGN_OR_RETURN(const std::optional<Manifest> manifest, checkpoints_->Newest(&refused));
   committed_ = manifest.has_value() ? manifest->step : 0;
   step_ = committed_;
+  // A ledger that was moved away begins at epoch 1 again; actors and manifest may know a higher one.
+  while (manifest.has_value() && epoch_ <= manifest->epoch) {
+    REIN_ASSIGN_OR_RETURN(epoch_, ledger_->NextEpoch());
+    registry_.SetEpoch(epoch_);
+  }
   for (const std::string& line : refused) RecordEvent("refused checkpoint", line);
   REIN_RETURN_IF_ERROR(ledger_->Reconcile(committed_));
   REIN_ASSIGN_OR_RETURN(files_, RunFiles::Open(options_.run_dir, committed_));

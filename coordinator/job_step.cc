@@ -195,9 +195,10 @@ absl::Status Job::KeepPictures(const std::vector<ScoredRow>& rows, const PromptS
 }
 
 void Job::ShowMultipliers(const nlohmann::json& metrics) {
+  const int restarts = fleet_->restarts();
   board_.Update([&](v1::JobStatus& shown) {
     shown.set_step(step_);
-    shown.set_actor_restarts(fleet_->restarts());
+    shown.set_actor_restarts(restarts);
     shown.clear_multipliers();
     for (size_t c = 0; c < constraints_->size(); ++c) {
       const nlohmann::json figures = metrics["constraints"][constraints_->name(c)];

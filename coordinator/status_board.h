@@ -24,7 +24,7 @@ class StatusBoard {
   // Returns the number of the present state.
   uint64_t Await(uint64_t seen, absl::Duration timeout) const;
 
-  // Changes the status in place; `change` must not call the board.
+  // Changes the status in place; `change` takes no locks.
   void Update(const std::function<void(v1::JobStatus&)>& change);
   void SetPhase(v1::JobPhase phase);
   // Something that is not on the board (an actor) has changed.
