@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <utility>
 #include <vector>
 
@@ -86,6 +87,18 @@ std::optional<Json> LastMetrics(const fs::path& run_dir) {
     if (json.is_object()) return json;
   }
   return std::nullopt;
+}
+
+std::string LastLogLine(const fs::path& log) {
+  std::ifstream file(log, std::ios::binary | std::ios::ate);
+  if (!file) return "";
+  const std::streamoff size = file.tellg();
+  file.seekg(std::max<std::streamoff>(0, size - 4096));
+  std::string last;
+  for (std::string line; std::getline(file, line);) {
+    if (!absl::StripAsciiWhitespace(line).empty()) last = line;
+  }
+  return last;
 }
 
 absl::StatusOr<std::string> ReadLine(const fs::path& file) {

@@ -29,6 +29,9 @@ int64_t CommittedStep(const std::filesystem::path& run_dir);
 // Last whole line of metrics.jsonl; none where there is none.
 std::optional<nlohmann::json> LastMetrics(const std::filesystem::path& run_dir);
 
+// Last line of a log that is not empty, at most its last 4 KiB; empty where there is none.
+std::string LastLogLine(const std::filesystem::path& log);
+
 // First line of a small file such as `job_id` or `coordinator.address`, without the line end.
 absl::StatusOr<std::string> ReadLine(const std::filesystem::path& file);
 

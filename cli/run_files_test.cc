@@ -52,5 +52,13 @@ TEST(RunFiles, LastMetricsIsTheLastWholeLine) {
   EXPECT_EQ((*LastMetrics(folder.path()))["step"], 2);
 }
 
+TEST(RunFiles, LastLogLineIsNotEmpty) {
+  TestFolder folder;
+  EXPECT_EQ(LastLogLine(folder.path() / "log"), "");
+  EXPECT_EQ(LastLogLine(folder.Write("log", "")), "");
+  EXPECT_EQ(LastLogLine(folder.Write("log", std::string(9000, 'x') + "\nfirst\nlast words\n \n")),
+            "last words");
+}
+
 }  // namespace
 }  // namespace rein::cli

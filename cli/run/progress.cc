@@ -76,6 +76,7 @@ std::string StepLine(const Json& metrics, int64_t total_steps) {
 std::string LiveLine(const v1::JobStatus& status, std::optional<absl::Duration> left) {
   std::string line =
       absl::StrCat(PhaseWord(status.phase()), "  step ", status.step(), "/", status.total_steps());
+  if (left.has_value()) absl::StrAppend(&line, "  ", FormatWait(*left), " left");
   if (const auto reward = MetricOf(status, "reward_mean")) {
     absl::StrAppend(&line, "  reward ", FormatFigure(*reward));
     for (const v1::MultiplierStatus& m : status.multipliers()) {
@@ -85,7 +86,6 @@ std::string LiveLine(const v1::JobStatus& status, std::optional<absl::Duration> 
                       "  unsafe ", FormatRate(m.violation_rate()));
     }
   }
-  if (left.has_value()) absl::StrAppend(&line, "  ", FormatWait(*left), " left");
   return line;
 }
 

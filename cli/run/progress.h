@@ -18,7 +18,7 @@ namespace rein::cli {
 // without the total where it is 0.
 std::string StepLine(const nlohmann::json& metrics, int64_t total_steps = 0);
 
-// The same from a status, with the phase in front and the time left, where it is known, at the end.
+// The same from a status, with the phase in front and the time left, where it is known, after the step.
 std::string LiveLine(const v1::JobStatus& status, std::optional<absl::Duration> left);
 
 // "generating", "paused"; "" for an unknown phase.

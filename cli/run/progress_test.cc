@@ -144,7 +144,7 @@ TEST(LiveLine, TellsPhaseFiguresAndTimeLeft) {
   m->set_violation_rate(0.25);
   EXPECT_EQ(
       LiveLine(status, absl::Seconds(185)),
-      "training  step 3/40  reward 1.25  cost 0.5 (at most 0)  lambda 2  unsafe 25.0 %  3 min 05 s left");
+      "training  step 3/40  3 min 05 s left  reward 1.25  cost 0.5 (at most 0)  lambda 2  unsafe 25.0 %");
 }
 
 TEST(Ending, SaysHowToGoOn) {

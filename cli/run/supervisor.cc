@@ -155,8 +155,8 @@ void Supervisor::Handle(const ChildExit& exit) {
   if (outcome.ok()) {
     outcome_ = *std::move(outcome);
   } else {
-    End("failed",
-        absl::StrCat("the coordinator ended (", how, ") without telling how: ", outcome.status().message()));
+    End("failed", absl::StrCat("the coordinator ended (", how,
+                               ") without telling how: ", outcome.status().message(), LastWords()));
   }
 }
 
@@ -168,13 +168,18 @@ void Supervisor::CoordinatorCrashed(const std::string& how) {
   const int allowed = folder_.job.limits().max_restarts();
   if (restarts_ > allowed) {
     return End("failed", absl::StrCat("the coordinator crashed (", how, ") more than limits.max_restarts = ",
-                                      allowed, " times without a new commit"));
+                                      allowed, " times without a new commit", LastWords()));
   }
   progress_.Say(absl::StrCat("the coordinator crashed (", how, "); restarting it from the commit of step ",
                              committed, " (restart ", restarts_, " of ", allowed, ")"));
   if (const absl::Status status = StartCoordinator(); !status.ok()) {
     End("failed", absl::StrCat("the coordinator could not be restarted: ", status.message()));
   }
+}
+
+std::string Supervisor::LastWords() const {
+  const std::string line = LastLogLine(folder_.path / "logs" / "coordinator.log");
+  return line.empty() ? "" : absl::StrCat("; its last words: ", line);
 }
 
 void Supervisor::End(const std::string& state, const std::string& error) {

@@ -62,6 +62,8 @@ class Supervisor {
   void AskToStop();
   void CoordinatorCrashed(const std::string& how);
   void End(const std::string& state, const std::string& error);
+  // Last line of the coordinator's log, for errors.
+  std::string LastWords() const;
   // How long a coordinator that stops may show no change.
   absl::Duration Patience() const;
 

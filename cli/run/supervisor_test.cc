@@ -93,10 +93,11 @@ TEST_F(SupervisorTest, RestartsAfterACrashAndSaysSo) {
 }
 
 TEST_F(SupervisorTest, GivesUpAfterCrashesWithoutACommit) {
-  Coordinator("echo start >> $RUN/starts\nkill -9 $$\n");
+  Coordinator("echo start >> $RUN/starts\necho what went wrong >&2\nkill -9 $$\n");
   const Outcome outcome = Run();
   EXPECT_EQ(outcome.state, "failed");
   EXPECT_THAT(outcome.error, HasSubstr("limits.max_restarts = 2"));
+  EXPECT_THAT(outcome.error, HasSubstr("its last words: what went wrong"));
   EXPECT_EQ(*ReadFile(run_ / "starts"), "start\nstart\nstart\n");
 }
 
