@@ -146,17 +146,18 @@ absl::StatusOr<v1::ActorStatus> Keeper::AwaitRegistration() {
   const absl::Time deadline = absl::Now() + absl::Seconds(environment_->job.limits().start_timeout_s());
   const auto wait = environment_->board->Wait(absl::StrCat(KeyOf(spec_.address), ": start"), deadline);
   int64_t pid = 0;
-  if (!registry.Find(spec_.address, absl::Now()).has_value() && environment_->launcher != nullptr) {
-    REIN_ASSIGN_OR_RETURN(pid, environment_->launcher->Start(spec_.address));
-  }
   uint64_t seen = 0;
   while (absl::Now() < deadline && !retired()) {
-    seen = registry.AwaitChange(seen, std::min(kWatchInterval, deadline - absl::Now()));
     const std::optional<v1::ActorStatus> found = registry.Find(spec_.address, absl::Now());
     if (found.has_value() && found->incarnation() != last_lost_) return *found;
     if (pid != 0 && registry.Exited(spec_.address, pid)) {
       return absl::UnavailableError("its process ended before it registered");
     }
+    // 0: it runs already, e.g. since before a restart of the coordinator; it may end before it is heard of.
+    if (pid == 0 && environment_->launcher != nullptr) {
+      REIN_ASSIGN_OR_RETURN(pid, environment_->launcher->Start(spec_.address));
+    }
+    seen = registry.AwaitChange(seen, std::min(kWatchInterval, deadline - absl::Now()));
   }
   return absl::DeadlineExceededError(absl::StrCat("did not register within ",
                                                   environment_->job.limits().start_timeout_s(),
@@ -187,6 +188,7 @@ absl::StatusOr<Target> Keeper::Configure(const v1::ActorStatus& status) {
       transport::Call<v1::Actor::Stub, v1::ConfigureRequest, v1::ConfigureResponse>(
           peer, *stub, &v1::Actor::Stub::Configure, request, timeout);
   REIN_RETURN_IF_ERROR(response.status());
+  environment_->registry->SetConfigured(spec_.address, status.incarnation(), response->model());
   Target target{.address = spec_.address,
                 .peer = std::move(peer),
                 .incarnation = status.incarnation(),

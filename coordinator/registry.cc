@@ -82,6 +82,20 @@ absl::Status Registry::Heartbeat(const v1::HeartbeatRequest& request, absl::Time
   return absl::OkStatus();
 }
 
+void Registry::SetConfigured(const v1::ActorAddress& address, uint64_t incarnation,
+                             const v1::ModelInfo& model) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = records_.find(KeyOf(address));
+    if (found == records_.end() || !found->second.status.has_value()) return;
+    v1::ActorStatus& status = *found->second.status;
+    if (status.incarnation() != incarnation) return;
+    *status.mutable_model() = model;
+    if (status.phase() != v1::BUSY) status.set_phase(v1::READY);
+  }
+  changed_();
+}
+
 void Registry::MarkExited(const v1::ActorAddress& address, int64_t pid) {
   {
     absl::MutexLock lock(&mutex_);

@@ -37,6 +37,8 @@ class Registry {
 
   // Errors: PERMISSION_DENIED (another job), INVALID_ARGUMENT (no place for this actor).
   absl::Status Register(const v1::RegisterRequest& request, absl::Time now);
+  // What Configure has told, without waiting for the next heartbeat.
+  void SetConfigured(const v1::ActorAddress& address, uint64_t incarnation, const v1::ModelInfo& model);
   // Errors: PERMISSION_DENIED, ABORTED (not registered, or an old epoch: register again).
   absl::Status Heartbeat(const v1::HeartbeatRequest& request, absl::Time now);
   // The process of this actor with this id has ended; until an actor registers with it again.
