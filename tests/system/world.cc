@@ -1,0 +1,225 @@
+#include "tests/system/world.h"
+
+#include <grpcpp/grpcpp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "base/file.h"
+#include "rein/v1/coordinator.grpc.pb.h"
+#include "transport/peer.h"
+
+namespace rein::system_test {
+namespace {
+
+constexpr char kTrainer[] = R"(model: $MODEL
+data: data/$DATA.parquet
+output: models/$OUTPUT
+seed: $SEED
+steps: 2
+batch: 8
+optimizer: {learning_rate: 1e-3}
+)";
+
+constexpr char kJob[] = R"(name: tiny
+steps: 4
+data: {prompts: data/prompts.parquet, evaluation: data/evaluation.parquet, prompts_per_step: 4, samples_per_prompt: 2}
+rollout: {max_response_tokens: 12, max_batch: 8, max_prompt_tokens: 128}
+constraints: [{name: cost, threshold: 0.0, window: 16}]
+actors:
+  - {role: policy, model: models/sft}
+  - {role: reference, model: models/sft}
+  - {role: reward, model: models/reward}
+  - {role: cost, name: cost, model: models/cost}
+policy_optimizer: {learning_rate: 1e-4}
+critic_optimizer: {learning_rate: 1e-4}
+ptx: {data: data/ptx.parquet, coefficient: 1, batch: 4}
+checkpoint: {every: 2}
+evaluation: {prompts: 8, shown: 2}
+limits: {score_batch: 4, heartbeat_s: 0.5, suspect_after_s: 1.5, dead_after_s: 3}
+)";
+
+void Write(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
+
+void Replace(std::string& text, const std::string& what, const std::string& with) {
+  text.replace(text.find(what), what.size(), with);
+}
+
+void Run(const std::vector<std::string>& arguments) {
+  const CommandResult result = RunCommand(arguments);
+  if (result.exit_code == 0) return;
+  fprintf(stderr, "%s\n%s\n", result.out.c_str(), result.err.c_str());
+  abort();  // without its world no test can say anything
+}
+
+void Train(const fs::path& folder, const std::string& kind, const std::string& model, const std::string& data,
+           const std::string& output, int seed = 1) {
+  std::string text = kTrainer;
+  Replace(text, "$MODEL", model);
+  Replace(text, "$DATA", data);
+  Replace(text, "$OUTPUT", output);
+  Replace(text, "$SEED", std::to_string(seed));
+  Write(folder / (output + ".yaml"), text);
+  Run({"rein", "train", kind, (folder / (output + ".yaml")).string()});
+}
+
+World MakeWorld() {
+  char pattern[] = "/tmp/rein_world_XXXXXX";
+  World world;
+  world.folder = mkdtemp(pattern);
+  Run({"rein", "data", "scenes", "--out", (world.folder / "data").string(), "--train-rows", "300",
+       "--evaluation-rows", "40"});
+  Train(world.folder, "sft", "data/base", "sft", "sft");
+  Train(world.folder, "reward", "models/sft", "preferences", "reward");
+  Train(world.folder, "cost", "models/sft", "preferences", "cost");
+  Train(world.folder, "cost", "models/sft", "preferences", "other_cost", 2);
+  world.job = world.folder / "job.yaml";
+  Write(world.job, kJob);
+  world.sft = world.folder / "models/sft";
+  world.reward = world.folder / "models/reward";
+  world.cost = world.folder / "models/cost";
+  world.other_cost = world.folder / "models/other_cost";
+  return world;
+}
+
+// Waits until something changes in the folder; returns at the deadline as well.
+void WaitForChange(const fs::path& folder, absl::Time deadline) {
+  const int watch = inotify_init1(IN_CLOEXEC);
+  inotify_add_watch(watch, folder.c_str(), IN_CREATE | IN_MOVED_TO);
+  // What changed before the watch stood is seen at the next look, at most a quarter of a second later.
+  const absl::Duration left = std::min(deadline - absl::Now(), absl::Milliseconds(250));
+  pollfd waiting{watch, POLLIN, 0};
+  poll(&waiting, 1, std::max(0, static_cast<int>(absl::ToInt64Milliseconds(left))));
+  close(watch);
+}
+
+std::string Line(const fs::path& path) {
+  return std::string(absl::StripAsciiWhitespace(ReadFile(path).value_or("")));
+}
+
+// Reads one WatchStatus stream until the predicate holds; false when the stream ends.
+bool Follow(const std::string& address, const std::string& token, absl::Time deadline,
+            const std::function<bool(const v1::JobStatus&)>& holds, v1::JobStatus* last) {
+  const auto peer = transport::Peer::Open(address, {token});
+  if (!peer.ok()) return false;
+  const auto stub = v1::Coordinator::NewStub(peer->channel());
+  grpc::ClientContext context;
+  peer->Prepare(context, deadline - absl::Now());
+  v1::JobStatusRequest request;
+  request.set_min_interval_ms(10);
+  auto stream = stub->WatchStatus(&context, request);
+  v1::JobStatus status;
+  while (stream->Read(&status)) {
+    if (!holds(status)) continue;
+    if (last != nullptr) *last = status;
+    context.TryCancel();
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+const World& TinyWorld() {
+  static const World* world = [] {
+    auto* made = new World(MakeWorld());
+    static fs::path folder = made->folder;
+    std::atexit([] { fs::remove_all(folder); });
+    return made;
+  }();
+  return *world;
+}
+
+Job::Job(const std::string& name, const std::vector<std::string>& settings)
+    : folder_(TinyWorld().folder / "runs" / name), settings_(settings) {
+  fs::create_directories(folder_.parent_path());
+  Start({});
+}
+
+Job::~Job() {
+  if (testing::Test::HasFailure()) fprintf(stderr, "---- %s\n%s\n", folder_.c_str(), Output().c_str());
+}
+
+void Job::Start(std::vector<std::string> more) {
+  std::vector<std::string> arguments = {"rein", "run", TinyWorld().job.string(), "--run-dir",
+                                        folder_.string()};
+  for (const std::string& setting : settings_) {
+    arguments.push_back("--set");
+    arguments.push_back(setting);
+  }
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const fs::path log = absl::StrCat(folder_.string(), ".", ++starts_, ".log");
+  process_ = std::make_unique<Background>(arguments, log);
+}
+
+void Job::Resume() { Start({"--resume"}); }
+
+bool Job::WaitFor(const std::function<bool(const v1::JobStatus&)>& holds, v1::JobStatus* last,
+                  absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  while (absl::Now() < deadline) {
+    const std::string address = Line(folder_ / "coordinator.address");
+    if (!address.empty() && Follow(address, Line(folder_ / "token"), deadline, holds, last)) return true;
+    if (process_->Wait(absl::ZeroDuration()) >= 0) return false;
+    WaitForChange(fs::exists(folder_) ? folder_ : folder_.parent_path(), deadline);
+  }
+  return false;
+}
+
+pid_t Job::PidOf(const v1::JobStatus& status, const std::string& role, const std::string& name) {
+  for (const v1::ActorStatus& actor : status.actors()) {
+    if (actor.address().role() == role && (name.empty() || actor.address().name() == name)) {
+      return static_cast<pid_t>(actor.pid());
+    }
+  }
+  return 0;
+}
+
+pid_t Job::CoordinatorPid() const {
+  for (const pid_t pid : ProcessesWithArgument(folder_.string())) {
+    if (fs::read_symlink(absl::StrCat("/proc/", pid, "/exe")).filename() == "rein-coordinator") return pid;
+  }
+  return 0;
+}
+
+std::vector<nlohmann::json> Metrics(const fs::path& run_folder) {
+  std::vector<nlohmann::json> lines;
+  for (const auto line : absl::StrSplit(Bytes(run_folder / "metrics.jsonl"), '\n', absl::SkipEmpty())) {
+    lines.push_back(nlohmann::json::parse(line.begin(), line.end()));
+  }
+  return lines;
+}
+
+std::vector<std::vector<std::string>> QueryLedger(const fs::path& run_folder, const std::string& sql) {
+  sqlite3* database = nullptr;
+  const auto closer = absl::MakeCleanup([&] { sqlite3_close(database); });
+  EXPECT_EQ(sqlite3_open_v2((run_folder / "ledger.sqlite").c_str(), &database, SQLITE_OPEN_READONLY, nullptr),
+            SQLITE_OK);
+  std::vector<std::vector<std::string>> rows;
+  const auto collect = [](void* out, int columns, char** values, char**) {
+    auto& row = static_cast<std::vector<std::vector<std::string>>*>(out)->emplace_back();
+    for (int i = 0; i < columns; ++i) row.emplace_back(values[i] == nullptr ? "" : values[i]);
+    return 0;
+  };
+  char* error = nullptr;
+  EXPECT_EQ(sqlite3_exec(database, sql.c_str(), collect, &rows, &error), SQLITE_OK) << error;
+  sqlite3_free(error);
+  return rows;
+}
+
+std::string Bytes(const fs::path& path) {
+  const absl::StatusOr<std::string> bytes = ReadFile(path);
+  EXPECT_TRUE(bytes.ok()) << bytes.status();
+  return bytes.value_or("");
+}
+
+}  // namespace rein::system_test

@@ -1,0 +1,68 @@
+// A tiny world (scenes, models) and jobs in it.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "rein/v1/coordinator.pb.h"
+#include "tests/system/process.h"
+
+namespace rein::system_test {
+
+namespace fs = std::filesystem;
+
+// Scenes and barely trained models: enough for processes to have real work. Made once a process.
+struct World {
+  fs::path folder;
+  fs::path job;  // safe_rlhf_v on this world, 4 steps of 4 prompts x 2 samples
+  fs::path sft, reward, cost, other_cost;
+};
+const World& TinyWorld();
+
+// One run folder and the supervisor that runs in it.
+class Job {
+ public:
+  // `rein run JOB --run-dir FOLDER SETTINGS...`; with resume only --resume is added.
+  Job(const std::string& name, const std::vector<std::string>& settings);
+  ~Job();
+
+  void Resume();
+  int Wait(absl::Duration timeout = absl::Seconds(240)) { return process_->Wait(timeout); }
+  std::string Output() const { return process_->Output(); }
+  const fs::path& folder() const { return folder_; }
+  Background& process() { return *process_; }
+
+  // Follows WatchStatus, over restarts of the coordinator, until the predicate holds. False at the deadline,
+  // or when the job has ended.
+  bool WaitFor(const std::function<bool(const v1::JobStatus&)>& holds, v1::JobStatus* last = nullptr,
+               absl::Duration timeout = absl::Seconds(120));
+  // Process of an actor by role and name, as status tells; 0 where there is none.
+  static pid_t PidOf(const v1::JobStatus& status, const std::string& role, const std::string& name = "");
+  pid_t CoordinatorPid() const;
+
+ private:
+  void Start(std::vector<std::string> arguments);
+
+  fs::path folder_;
+  std::vector<std::string> settings_;
+  std::unique_ptr<Background> process_;
+  int starts_ = 0;
+};
+
+// metrics.jsonl, one object a step.
+std::vector<nlohmann::json> Metrics(const fs::path& run_folder);
+
+// One row of a query on the ledger, as text.
+std::vector<std::vector<std::string>> QueryLedger(const fs::path& run_folder, const std::string& sql);
+
+// Bytes of a file; fails the test when it is not there.
+std::string Bytes(const fs::path& path);
+
+}  // namespace rein::system_test
