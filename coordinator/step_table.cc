@@ -35,7 +35,8 @@ std::vector<size_t> StepTable::DropPrompt(const std::string& prompt_id, const st
   absl::MutexLock lock(&mutex_);
   for (size_t row = 0; row < ids_.size(); ++row) {
     Entry& entry = entries_[row];
-    if (!absl::StartsWith(ids_[row], prefix) || entry.sample.has_value()) continue;
+    if (!absl::StartsWith(ids_[row], prefix)) continue;
+    if (entry.sample.has_value() || !entry.drop_reason.empty()) continue;
     entry.drop_reason = reason;
     rows.push_back(row);
   }
@@ -44,7 +45,7 @@ std::vector<size_t> StepTable::DropPrompt(const std::string& prompt_id, const st
 
 void StepTable::Drop(size_t row, const std::string& reason) {
   absl::MutexLock lock(&mutex_);
-  entries_[row].drop_reason = reason;
+  if (entries_[row].drop_reason.empty()) entries_[row].drop_reason = reason;
 }
 
 void StepTable::Fill(size_t row, size_t column, Cell cell) {

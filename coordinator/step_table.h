@@ -29,7 +29,7 @@ class StepTable {
 
   // The row of a sample that has just arrived; nullopt where it is unknown, dropped, or arrived before.
   std::optional<size_t> AddSample(v1::Sample sample);
-  // All samples of a prompt; `reason` stays on record. Those that are there already stay. Returns the rows.
+  // All samples of a prompt that are not settled yet; returns their rows. The first reason stays on record.
   std::vector<size_t> DropPrompt(const std::string& prompt_id, const std::string& reason);
   void Drop(size_t row, const std::string& reason);
   void Fill(size_t row, size_t column, Cell cell);
