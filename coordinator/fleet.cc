@@ -42,11 +42,19 @@ absl::StatusOr<std::vector<ScorerChoice>> ChoicesFromJson(const nlohmann::json& 
   std::vector<ScorerChoice> choices;
   for (const auto& entry : json) {
     if (!entry.is_object()) return absl::InvalidArgumentError("scorers: expected objects");
-    choices.push_back({.role = entry.value("role", ""),
-                       .name = entry.value("name", ""),
-                       .model = entry.value("model", ""),
-                       .address = entry.value("address", ""),
-                       .generation = entry.value("generation", 0)});
+    for (const char* key : {"role", "name", "model", "address"}) {
+      if (!entry.contains(key) || !entry[key].is_string()) {
+        return absl::InvalidArgumentError(absl::StrCat("scorers: expected a text as ", key));
+      }
+    }
+    if (!entry.contains("generation") || !entry["generation"].is_number_integer()) {
+      return absl::InvalidArgumentError("scorers: expected an integer as generation");
+    }
+    choices.push_back({.role = entry["role"],
+                       .name = entry["name"],
+                       .model = entry["model"],
+                       .address = entry["address"],
+                       .generation = entry["generation"]});
   }
   return choices;
 }

@@ -138,7 +138,10 @@ bool Keeper::MayTryAgain(const absl::Status& status) {
 
 absl::StatusOr<Target> Keeper::Bring() {
   REIN_ASSIGN_OR_RETURN(const v1::ActorStatus status, AwaitRegistration());
-  return Configure(status);
+  absl::StatusOr<Target> target = Configure(status);
+  // Its process is ended next; the registry may take it for alive a little longer.
+  if (!target.ok() && environment_->launcher != nullptr) last_lost_ = status.incarnation();
+  return target;
 }
 
 absl::StatusOr<v1::ActorStatus> Keeper::AwaitRegistration() {
