@@ -54,8 +54,11 @@ absl::Status Generation::RunReplica(const Slot& slot, const GenerationWork& work
       REIN_ASSIGN_OR_RETURN(const Target target, fleet_->AwaitReady(slot));
       absl::Status status =
           Call(slot, target, work, Left(part, events, /*whole=*/job_.deterministic()), events);
-      if (status.ok()) continue;
+      if (status.ok() && Left(part, events, /*whole=*/false).empty()) break;
       REIN_RETURN_IF_ERROR(fleet_->Interruption());
+      if (status.ok()) status = absl::UnavailableError("the stream ended although samples are missing");
+      // It sends heartbeats, but nothing will come: only another process helps.
+      if (absl::IsDeadlineExceeded(status)) fleet_->ReportLost(slot, target, std::string(status.message()));
       if (IsFatal(status)) return WithContext(status, ToString(slot));
       // Restarted since the last publication, or left out of it.
       if (absl::IsFailedPrecondition(status)) status = weights_->CatchUp(slot, target);
