@@ -306,7 +306,8 @@ void Fleet::AddCandidates(const ScorerChoice& choice) {
   }
 }
 
-absl::StatusOr<std::vector<Target>> Fleet::AwaitCandidates(absl::Time deadline) {
+absl::StatusOr<std::vector<Target>> Fleet::AwaitCandidates(absl::Time deadline,
+                                                           const std::function<bool()>& gone) {
   absl::MutexLock lock(&mutex_);
   while (true) {
     std::vector<Target> targets;
@@ -316,11 +317,13 @@ absl::StatusOr<std::vector<Target>> Fleet::AwaitCandidates(absl::Time deadline) 
       if (target.has_value()) targets.push_back(*std::move(target));
     }
     if (targets.size() == candidates_.size()) return targets;
-    const uint64_t seen = version_;
-    const auto changed = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return version_ != seen; };
-    if (!mutex_.AwaitWithDeadline(absl::Condition(&changed), deadline)) {
+    if (gone()) return absl::CancelledError("whoever asked for the swap went away");
+    if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError("the new scorer was not ready in time (limits.start_timeout_s)");
     }
+    const uint64_t seen = version_;
+    const auto changed = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return version_ != seen; };
+    mutex_.AwaitWithTimeout(absl::Condition(&changed), std::min(kLookAgain, deadline - absl::Now()));
   }
 }
 

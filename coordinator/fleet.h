@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -79,7 +80,8 @@ class Fleet {
   // Swap. 1. AddCandidates starts the new scorer beside the old one. 2. AwaitCandidates. 3. AcceptCandidates
   // at a step boundary, or DropCandidates. Failures of candidates never interrupt the job.
   void AddCandidates(const ScorerChoice& choice);
-  absl::StatusOr<std::vector<Target>> AwaitCandidates(absl::Time deadline);
+  // Errors: DEADLINE_EXCEEDED, CANCELLED (`gone`), why a candidate has given up.
+  absl::StatusOr<std::vector<Target>> AwaitCandidates(absl::Time deadline, const std::function<bool()>& gone);
   void AcceptCandidates(const ScorerChoice& choice);
   void DropCandidates();
   std::vector<ScorerChoice> scorers() const;

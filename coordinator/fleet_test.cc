@@ -18,6 +18,8 @@ using ::testing::Not;
 
 const Slot kReward{"reward", "reward", 0}, kCost{"cost", "cost", 0}, kPolicy{"policy", "policy", 0};
 
+bool Stays() { return false; }
+
 // Who fills the slot after `target` no longer does.
 Target AwaitReplacement(Fleet& fleet, const Slot& slot, const Target& target) {
   Target now = target;
@@ -177,7 +179,7 @@ TEST(Fleet, IsNotInterruptedByACandidateThatFails) {
   cluster.Start();
   cluster.world.script("cost/cost/1").Fail("Configure", absl::DataLossError("torn file"), Script::kAlways);
   cluster.fleet->AddCandidates(OtherCost(cluster));
-  const auto targets = cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience);
+  const auto targets = cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience, Stays);
   EXPECT_EQ(targets.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(cluster.fleet->Interruption(), absl::OkStatus());
   cluster.fleet->DropCandidates();
@@ -185,11 +187,25 @@ TEST(Fleet, IsNotInterruptedByACandidateThatFails) {
               AllOf(Contains("cost/cost/0"), Not(Contains("cost/cost/1"))));
 }
 
+TEST(Fleet, WaitsForCandidatesOnlyAsLongAsSomebodyWantsThem) {
+  Cluster cluster;
+  cluster.Start();
+  Script& script = cluster.world.script("cost/cost/1");
+  script.Hold("Configure");
+  cluster.fleet->AddCandidates(OtherCost(cluster));
+  EXPECT_EQ(
+      cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience, [] { return true; }).status().code(),
+      absl::StatusCode::kCancelled);
+  EXPECT_EQ(cluster.fleet->AwaitCandidates(absl::Now(), Stays).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  script.Release("Configure");
+}
+
 TEST(Fleet, PutsAcceptedCandidatesInThePlaceOfTheOld) {
   Cluster cluster;
   cluster.Start();
   cluster.fleet->AddCandidates(OtherCost(cluster));
-  ASSERT_TRUE(cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience).ok());
+  ASSERT_TRUE(cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience, Stays).ok());
   EXPECT_NE(cluster.fleet->AwaitReady(kCost)->model.path(), cluster.world.other_model());
   cluster.fleet->AcceptCandidates(OtherCost(cluster));
   EXPECT_EQ(cluster.fleet->AwaitReady(kCost)->model.path(), cluster.world.other_model());
@@ -209,14 +225,14 @@ TEST(Fleet, TakesAnExternalScorerThatRegistersWithNobody) {
   const ScorerChoice choice{.role = "cost", .name = "cost", .address = server->address(), .generation = 1};
 
   cluster.fleet->AddCandidates(choice);
-  const auto nameless = cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience);
+  const auto nameless = cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience, Stays);
   EXPECT_EQ(nameless.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(nameless.status().message(), HasSubstr("without a digest"));
   cluster.fleet->DropCandidates();
 
   script.SetDigest("external-1");
   cluster.fleet->AddCandidates(choice);
-  const auto targets = cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience);
+  const auto targets = cluster.fleet->AwaitCandidates(absl::Now() + fakes::kPatience, Stays);
   ASSERT_TRUE(targets.ok()) << targets.status();
   EXPECT_EQ(targets->at(0).scorer.digest(), "external-1");
   EXPECT_EQ(targets->at(0).incarnation, 0u);

@@ -118,7 +118,7 @@ absl::Status Swapper::Try(const ScorerChoice& choice, v1::SwapProgress& report, 
   tell(v1::SWAP_LOADING, "loading");
   // Time for every restart that the keeper may try.
   const absl::Time deadline = absl::Now() + absl::Seconds(job_.limits().start_timeout_s());
-  REIN_ASSIGN_OR_RETURN(const std::vector<Target> targets, fleet_->AwaitCandidates(deadline));
+  REIN_ASSIGN_OR_RETURN(const std::vector<Target> targets, fleet_->AwaitCandidates(deadline, gone));
   report.set_new_digest(targets.front().model.digest());
   tell(v1::SWAP_CANARY, "scoring a canary");
   REIN_RETURN_IF_ERROR(RunCanary(choice, targets, gone));
