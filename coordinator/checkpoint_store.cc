@@ -96,6 +96,8 @@ absl::Status SetAside(const fs::path& folder) {
 
 bool IsBetter(const Manifest& a, const Manifest& b) {
   if (a.meets_constraints != b.meets_constraints) return a.meets_constraints;
+  // Held-out prompts are the same for every step; training batches differ by luck.
+  if (a.meets_constraints && a.evaluated != b.evaluated) return a.evaluated;
   if (a.meets_constraints && a.reward_mean != b.reward_mean) return a.reward_mean > b.reward_mean;
   return a.step > b.step;
 }

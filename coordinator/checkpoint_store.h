@@ -46,8 +46,8 @@ class CheckpointStore {
   std::filesystem::path FolderOf(int64_t step) const;
 
   // Removes what the rule does not keep: newest K, every Mth, and the best one (meets its constraints, then
-  // highest reward). Also leftover .partial folders. A checkpoint whose manifest does not parse is left
-  // alone.
+  // evaluated, then highest reward). Also leftover .partial folders. A checkpoint whose manifest does not
+  // parse is left alone.
   absl::Status Retain(const Retention& rule);
   // The best one that is there, by the rule above; without one that meets its constraints the newest.
   // nullopt: no checkpoint at all.

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "data/scene_report.h"
 #include "learning/advantage.h"
+#include "learning/multiplier.h"
 
 namespace rein::coordinator {
 namespace {
@@ -53,16 +54,22 @@ class Tally {
 nlohmann::json ConstraintFigures(const v1::Job& job, const std::vector<ScoredRow>& rows) {
   nlohmann::json figures = nlohmann::json::object();
   for (int i = 0; i < job.constraints_size(); ++i) {
-    double sum = 0;
+    const v1::Constraint& constraint = job.constraints(i);
+    // The job's constraints have been built from the same name before.
+    const learning::Signal signal = *learning::ParseSignal(constraint.signal());
+    double sum = 0, signals = 0;
     int64_t violations = 0;
     for (const ScoredRow& row : rows) {
       sum += row.costs[i];
+      signals += learning::ApplySignal(signal, row.costs[i]);
       violations += row.costs[i] > 0;
     }
     const auto count = static_cast<int64_t>(rows.size());
     const learning::Interval interval = learning::WilsonInterval(violations, count);
-    figures[job.constraints(i).name()] = {
+    figures[constraint.name()] = {
         {"cost_mean", sum / static_cast<double>(count)},
+        {"signal_mean", signals / static_cast<double>(count)},
+        {"threshold", constraint.threshold()},
         {"violation_rate", static_cast<double>(violations) / static_cast<double>(count)},
         {"violation_low", interval.low},
         {"violation_high", interval.high}};

@@ -199,6 +199,7 @@ absl::Status Job::RestoreState(const std::optional<Manifest>& manifest) {
   REIN_ASSIGN_OR_RETURN(constraints_, Constraints::FromJob(job_));
   cursor_ = 0;
   since_ = {};
+  evaluated_.reset();
   commit_due_ = false;
   std::vector<ScorerChoice> scorers = ChoicesOf(job_);
   if (manifest.has_value()) {
@@ -232,10 +233,11 @@ absl::Status Job::RunSteps() {
     REIN_RETURN_IF_ERROR(RunStep(step_ + 1));
     fleet_->Forgive();
     const bool last = step_ == job_.steps();
+    // Before the commit, which keeps what it says about the policy.
+    REIN_RETURN_IF_ERROR(EvaluateIfDue(last));
     if (commit_due_ || last || step_ % job_.checkpoint().every() == 0) {
       REIN_RETURN_IF_ERROR(Commit(/*must=*/last));
     }
-    REIN_RETURN_IF_ERROR(EvaluateIfDue(last));
   }
   return absl::OkStatus();
 }

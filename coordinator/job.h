@@ -87,6 +87,7 @@ class Job {
   absl::Status Commit(bool must);
   absl::Status WriteCheckpoint();
   Manifest MakeManifest(std::vector<v1::SavedFile> files) const;
+  void Judge(Manifest& manifest) const;
   absl::Status EvaluateIfDue(bool last);
   absl::Status EvaluateNow(int64_t step);
   // The best policy goes to RUN/policy, and is evaluated where that was not done when it was committed.
@@ -125,12 +126,20 @@ class Job {
   uint64_t epoch_ = 0;
   int64_t committed_ = 0;
   bool commit_due_ = false;
-  // Since the last commit, for the choice of the best.
+  // For the choice of the best: figures since the last commit, and of the last evaluation.
   struct Since {
     int64_t samples = 0;
     double reward = 0;
     std::vector<double> signals;
   } since_;
+  struct Evaluated {
+    int64_t step = 0;
+    bool meets_constraints = false;
+    double reward_mean = 0;
+  };
+  std::optional<Evaluated> evaluated_;
+  // Seconds spent between the last step and the next one; they go into its metrics.
+  std::map<std::string, double> between_steps_;
 };
 
 }  // namespace rein::coordinator

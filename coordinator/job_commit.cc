@@ -21,11 +21,23 @@ absl::Status FromError(const std::error_code& error, const fs::path& path) {
   return SystemError(error.value(), "cannot write", path);
 }
 
+// Adds the time of its life.
+class SecondsInto {
+ public:
+  explicit SecondsInto(double& sum) : sum_(sum) {}
+  ~SecondsInto() { sum_ += absl::ToDoubleSeconds(absl::Now() - started_); }
+
+ private:
+  double& sum_;
+  const absl::Time started_ = absl::Now();
+};
+
 }  // namespace
 
 absl::Status Job::Commit(bool must) {
   if (step_ == 0) return absl::FailedPreconditionError("no step is finished yet; there is nothing to commit");
   if (step_ == committed_ && !commit_due_) return absl::OkStatus();
+  const SecondsInto seconds(between_steps_["checkpoint"]);
   board_.SetPhase(v1::JOB_CHECKPOINTING);
   const absl::Status status = WriteCheckpoint();
   if (!status.ok()) {
@@ -64,13 +76,23 @@ Manifest Job::MakeManifest(std::vector<v1::SavedFile> files) const {
   manifest.state = {
       {"constraints", constraints_->ToJson()}, {"cursor", cursor_}, {"scorers", ToJson(fleet_->scorers())}};
   manifest.job_yaml = transport::ToYaml(job_);
+  Judge(manifest);
+  return manifest;
+}
+
+void Job::Judge(Manifest& manifest) const {
+  manifest.evaluated = evaluated_.has_value() && evaluated_->step == step_;
+  if (manifest.evaluated) {
+    manifest.meets_constraints = evaluated_->meets_constraints;
+    manifest.reward_mean = evaluated_->reward_mean;
+    return;
+  }
   manifest.meets_constraints = since_.samples > 0;
   for (size_t c = 0; c < since_.signals.size(); ++c) {
     const double mean = since_.signals[c] / static_cast<double>(since_.samples);
     if (mean > constraints_->multiplier(c).threshold()) manifest.meets_constraints = false;
   }
   manifest.reward_mean = since_.samples == 0 ? 0 : since_.reward / static_cast<double>(since_.samples);
-  return manifest;
 }
 
 absl::Status Job::EvaluateIfDue(bool last) {
@@ -81,6 +103,7 @@ absl::Status Job::EvaluateIfDue(bool last) {
 }
 
 absl::Status Job::EvaluateNow(int64_t step) {
+  const SecondsInto seconds(between_steps_["evaluate"]);
   board_.SetPhase(v1::JOB_EVALUATING);
   REIN_ASSIGN_OR_RETURN(const nlohmann::json evaluation, coordinator::Evaluate(*tools_, *evaluation_, step));
   for (const nlohmann::json& answer : evaluation["answers"]) {
@@ -88,6 +111,10 @@ absl::Status Job::EvaluateNow(int64_t step) {
     const std::string digest = answer["image"];
     REIN_ASSIGN_OR_RETURN(const transport::Blob blob, evaluation_->Encoded(digest));
     REIN_RETURN_IF_ERROR(files_->KeepPicture(digest, *blob));
+  }
+  evaluated_ = {.step = step, .meets_constraints = true, .reward_mean = evaluation["reward_mean"]};
+  for (const auto& figures : evaluation["constraints"]) {
+    if (figures["signal_mean"] > figures["threshold"]) evaluated_->meets_constraints = false;
   }
   return files_->WriteEvaluation(step, evaluation);
 }

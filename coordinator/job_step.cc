@@ -97,6 +97,7 @@ absl::Status Job::RunStep(int64_t step) {
   cursor_ += request.prompts.size();
   step_ = step;
   seconds["total"] = SecondsSince(started);
+  for (const auto& [phase, spent] : std::exchange(between_steps_, {})) seconds[phase] = spent;
   return Report(batch, experience, outcome, std::move(seconds));
 }
 

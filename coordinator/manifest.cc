@@ -33,6 +33,7 @@ nlohmann::json ToJson(const Manifest& manifest) {
           {"files", files},
           {"state", manifest.state},
           {"job", manifest.job_yaml},
+          {"evaluated", manifest.evaluated},
           {"meets_constraints", manifest.meets_constraints},
           {"reward_mean", manifest.reward_mean}};
 }
@@ -50,6 +51,7 @@ Manifest FromJson(const nlohmann::json& json) {
   }
   manifest.state = json.at("state");
   manifest.job_yaml = json.at("job").get<std::string>();
+  manifest.evaluated = json.at("evaluated").get<bool>();
   manifest.meets_constraints = json.at("meets_constraints").get<bool>();
   manifest.reward_mean = json.at("reward_mean").get<double>();
   return manifest;

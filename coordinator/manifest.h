@@ -22,8 +22,9 @@ struct Manifest {
   // doubles survive bit for bit.
   nlohmann::json state;
   std::string job_yaml;
-  // For the choice of the best: whether all constraints were met over the steps since the last commit, and
-  // the mean reward of those.
+  // For the choice of the best: whether all constraints were met and the mean reward, over the held-out
+  // prompts where this step was evaluated, otherwise over the steps since the last commit.
+  bool evaluated = false;
   bool meets_constraints = false;
   double reward_mean = 0;
 };

@@ -37,8 +37,9 @@ absl::Status AddPictures(const ScoreCall& call, v1::ScoreRequest& request) {
 
 void AddErrors(const google::protobuf::RepeatedPtrField<v1::SampleError>& errors, Values& values) {
   for (const v1::SampleError& error : errors) {
-    values.insert_or_assign(error.sample_id(),
-                            absl::Status(static_cast<absl::StatusCode>(error.code()), error.message()));
+    // An error with the code of success is one all the same.
+    const auto code = error.code() == 0 ? absl::StatusCode::kUnknown : absl::StatusCode(error.code());
+    values.insert_or_assign(error.sample_id(), absl::Status(code, error.message()));
   }
 }
 
