@@ -20,14 +20,15 @@ void AddSwapCommand(CLI::App& rein, Action& action);
 // pause, resume, checkpoint, stop.
 void AddControlCommands(CLI::App& rein, Action& action);
 void AddTraceCommand(CLI::App& rein, Action& action);
+void AddReportCommand(CLI::App& rein, Action& action);
 void AddVersionCommand(CLI::App& rein, Action& action);
 
-void AddTrainCommand(CLI::App& rein, Action& action);
+// Of rein-data and rein-models (cli/handover.h).
 void AddDataCommand(CLI::App& rein, Action& action);
+void AddTrainCommand(CLI::App& rein, Action& action);
 void AddLogitsCommand(CLI::App& rein, Action& action);
 void AddScoreCommand(CLI::App& rein, Action& action);
 void AddGenerateCommand(CLI::App& rein, Action& action);
 void AddEvalCommand(CLI::App& rein, Action& action);
-void AddReportCommand(CLI::App& rein, Action& action);
 
 }  // namespace rein::cli

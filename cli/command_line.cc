@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "cli/terminal.h"
 #include "transport/nearest.h"
 
@@ -65,15 +66,31 @@ int ExitWithParseError(const CLI::App& rein, const CLI::ParseError& error) {
   return kExitWrongUse;
 }
 
+absl::Status HandOverToSibling(const HandedOverVerb& to, int argc, const char* const* argv) {
+  REIN_ASSIGN_OR_RETURN(const std::filesystem::path folder, ProgramFolder());
+  return HandOver(folder, to.program, argc, argv);
+}
+
+int ExitWith(const absl::Status& status) {
+  if (status.ok()) return kExitDone;
+  if (!status.message().empty()) PrintError(std::string(status.message()));
+  return kExitFailed;
+}
+
 }  // namespace
 
-int RunCommandLine(int argc, const char* const* argv, const std::vector<AddCommand>& commands) {
+int RunCommandLine(int argc, const char* const* argv, const std::vector<AddCommand>& commands,
+                   absl::Span<const HandedOverVerb> handed_over) {
   CLI::App rein(kAbout, "rein");
   rein.footer(kFooter);
   Action action;
   for (const AddCommand& add : commands) add(rein, action);
   rein.require_subcommand(1);
   const std::string verb = argc > 1 ? argv[1] : "";
+  for (const HandedOverVerb& other : handed_over) {
+    if (verb == other.verb) return ExitWith(HandOverToSibling(other, argc, argv));
+    rein.add_subcommand(other.verb, other.about);
+  }
   if (!verb.empty() && verb[0] != '-' && !IsVerb(rein, verb)) {
     PrintError(absl::StrCat("unknown verb '", verb, "'", transport::Suggestion(verb, VerbNames(rein))));
     return kExitWrongUse;
@@ -83,10 +100,7 @@ int RunCommandLine(int argc, const char* const* argv, const std::vector<AddComma
   } catch (const CLI::ParseError& error) {
     return ExitWithParseError(rein, error);
   }
-  const absl::Status status = action();
-  if (status.ok()) return kExitDone;
-  if (!status.message().empty()) PrintError(std::string(status.message()));
-  return kExitFailed;
+  return ExitWith(action());
 }
 
 }  // namespace rein::cli

@@ -4,7 +4,9 @@
 #include <functional>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "cli/command.h"
+#include "cli/handover.h"
 
 namespace rein::cli {
 
@@ -16,7 +18,9 @@ inline constexpr int kExitWrongUse = 2;
 using AddCommand = std::function<void(CLI::App& rein, Action& action)>;
 
 // Parses, runs the chosen verb and returns the exit status. Help goes to standard output, errors go to
-// standard error; an unknown verb or flag is told the nearest one.
-int RunCommandLine(int argc, const char* const* argv, const std::vector<AddCommand>& commands);
+// standard error; an unknown verb or flag is told the nearest one. `handed_over` verbs are listed in the
+// help, and all else of them, --help included, is left to their programs.
+int RunCommandLine(int argc, const char* const* argv, const std::vector<AddCommand>& commands,
+                   absl::Span<const HandedOverVerb> handed_over = {});
 
 }  // namespace rein::cli

@@ -6,6 +6,6 @@ int main(int argc, char** argv) {
   using namespace rein::cli;
   return RunCommandLine(argc, argv,
                         {AddRunCommand, AddStatusCommand, AddSwapCommand, AddControlCommands, AddTraceCommand,
-                         AddReportCommand, AddTrainCommand, AddEvalCommand, AddGenerateCommand,
-                         AddScoreCommand, AddLogitsCommand, AddDataCommand, AddVersionCommand});
+                         AddReportCommand, AddVersionCommand},
+                        kHandedOverVerbs);
 }

@@ -43,11 +43,11 @@ void AddControl(CLI::App& rein, Action& action, const char* name, const char* ab
 
 void AddControlCommands(CLI::App& rein, Action& action) {
   using Stub = v1::Coordinator::Stub;
-  AddControl(rein, action, "pause", "hold a running job at its next step boundary", &Stub::Pause);
-  AddControl(rein, action, "resume", "let a paused job go on (an interrupted one: rein run --resume)",
+  AddControl(rein, action, "pause", "Hold a running job at its next step boundary", &Stub::Pause);
+  AddControl(rein, action, "resume", "Let a paused job go on (an interrupted one: rein run --resume)",
              &Stub::Resume);
-  AddControl(rein, action, "checkpoint", "commit a checkpoint at the next step boundary", &Stub::Checkpoint);
-  AddControl(rein, action, "stop", "finish the step, commit, and end a running job", &Stub::Stop);
+  AddControl(rein, action, "checkpoint", "Commit a checkpoint at the next step boundary", &Stub::Checkpoint);
+  AddControl(rein, action, "stop", "Finish the step, commit, and end a running job", &Stub::Stop);
 }
 
 }  // namespace rein::cli

@@ -89,7 +89,7 @@ absl::Status Run(const StatusFlags& flags) {
 
 void AddStatusCommand(CLI::App& rein, Action& action) {
   auto flags = std::make_shared<StatusFlags>();
-  CLI::App* verb = rein.add_subcommand("status", "show what a job does, waits for and has reached");
+  CLI::App* verb = rein.add_subcommand("status", "Show what a job does, waits for and has reached");
   AddTargetFlags(*verb, flags->target);
   verb->add_flag("--watch", flags->watch, "follow the job until it ends");
   verb->add_flag("--json", flags->json, "rein.v1.JobStatus as JSON; with --watch one object a line");

@@ -65,7 +65,7 @@ absl::Status Run(const Swap& swap) {
 
 void AddSwapCommand(CLI::App& rein, Action& action) {
   auto swap = std::make_shared<Swap>();
-  CLI::App* verb = rein.add_subcommand("swap", "put another reward or cost scorer into a running job");
+  CLI::App* verb = rein.add_subcommand("swap", "Put another reward or cost scorer into a running job");
   verb->add_option("role", swap->role, "reward or cost")
       ->required()
       ->check(CLI::IsMember({"reward", "cost"}));

@@ -1,14 +1,11 @@
 #include "cli/control/trace.h"
 
-#include <sqlite3.h>
-
-#include <memory>
 #include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "cli/ledger/ledger_reader.h"
 #include "cli/terminal.h"
 #include "transport/nearest.h"
 
@@ -18,75 +15,12 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-// A ledger that the coordinator is writing to is busy for milliseconds.
-constexpr int kBusyMs = 5000;
 constexpr int kIdsSearched = 20000;
 
-using Database = std::unique_ptr<sqlite3, decltype(&sqlite3_close)>;
-
-absl::Status SqlError(sqlite3* database, const std::string& what) {
-  return absl::UnavailableError(
-      absl::StrCat("cannot read the ledger: ", what, ": ", sqlite3_errmsg(database)));
-}
-
-absl::StatusOr<Database> OpenLedger(const fs::path& file) {
-  if (!fs::exists(file)) {
-    return absl::NotFoundError(absl::StrCat("no ledger at ", file.string(), "; name the run with --run-dir"));
-  }
-  sqlite3* raw = nullptr;
-  const int result = sqlite3_open_v2(file.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
-  Database database(raw, &sqlite3_close);
-  if (result != SQLITE_OK) return SqlError(raw, file.string());
-  sqlite3_busy_timeout(raw, kBusyMs);
-  return database;
-}
-
-Json ColumnJson(sqlite3_stmt* statement, int column) {
-  switch (sqlite3_column_type(statement, column)) {
-    case SQLITE_INTEGER:
-      return sqlite3_column_int64(statement, column);
-    case SQLITE_FLOAT:
-      return sqlite3_column_double(statement, column);
-    case SQLITE_NULL:
-      return nullptr;
-    default:
-      return std::string(reinterpret_cast<const char*>(sqlite3_column_text(statement, column)),
-                         sqlite3_column_bytes(statement, column));
-  }
-}
-
-// One object a row, keys as the columns are named.
-absl::StatusOr<std::vector<Json>> Query(sqlite3* database, const std::string& sql,
-                                        const std::vector<Json>& parameters) {
-  sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v2(database, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) {
-    return SqlError(database, sql);
-  }
-  const auto finalize = absl::MakeCleanup([statement] { sqlite3_finalize(statement); });
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const int place = static_cast<int>(i) + 1;
-    if (parameters[i].is_number_integer()) {
-      sqlite3_bind_int64(statement, place, parameters[i].get<int64_t>());
-    } else {
-      const std::string text = parameters[i].get<std::string>();
-      sqlite3_bind_text(statement, place, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
-    }
-  }
-  std::vector<Json> rows;
-  int result;
-  while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
-    Json& row = rows.emplace_back(Json::object());
-    for (int i = 0; i < sqlite3_column_count(statement); ++i) {
-      row[sqlite3_column_name(statement, i)] = ColumnJson(statement, i);
-    }
-  }
-  if (result != SQLITE_DONE) return SqlError(database, sql);
-  return rows;
-}
-
 absl::Status UnknownSample(sqlite3* database, const std::string& sample_id) {
-  REIN_ASSIGN_OR_RETURN(const std::vector<Json> rows,
-                        Query(database, "SELECT DISTINCT sample_id FROM samples LIMIT ?", {kIdsSearched}));
+  REIN_ASSIGN_OR_RETURN(
+      const std::vector<Json> rows,
+      QueryLedger(database, "SELECT DISTINCT sample_id FROM samples LIMIT ?", {kIdsSearched}));
   std::vector<std::string> ids;
   for (const Json& row : rows) ids.push_back(row["sample_id"].get<std::string>());
   const std::string nearest = transport::NearestName(sample_id, ids);
@@ -99,8 +33,8 @@ absl::Status UnknownSample(sqlite3* database, const std::string& sample_id) {
 absl::Status AddCosts(sqlite3* database, const std::vector<Json>& key, Json& life) {
   REIN_ASSIGN_OR_RETURN(
       std::vector<Json> rows,
-      Query(database, "SELECT * FROM costs WHERE sample_id = ? AND coordinator_epoch = ? ORDER BY name",
-            key));
+      QueryLedger(database, "SELECT * FROM costs WHERE sample_id = ? AND coordinator_epoch = ? ORDER BY name",
+                  key));
   life["costs"] = Json::object();
   for (Json& row : rows) {
     const std::string name = row["name"];
@@ -114,11 +48,11 @@ absl::Status AddCosts(sqlite3* database, const std::vector<Json>& key, Json& lif
 absl::Status AddTokens(sqlite3* database, const std::vector<Json>& key, Json& life) {
   REIN_ASSIGN_OR_RETURN(
       const std::vector<Json> tables,
-      Query(database, "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'tokens'", {}));
+      QueryLedger(database, "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'tokens'", {}));
   if (tables.empty()) return absl::OkStatus();
   REIN_ASSIGN_OR_RETURN(
       const std::vector<Json> rows,
-      Query(database, "SELECT columns FROM tokens WHERE sample_id = ? AND coordinator_epoch = ?", key));
+      QueryLedger(database, "SELECT columns FROM tokens WHERE sample_id = ? AND coordinator_epoch = ?", key));
   if (rows.empty()) return absl::OkStatus();
   Json columns = Json::parse(rows[0]["columns"].get<std::string>(), nullptr, false);
   if (columns.is_discarded()) {
@@ -175,11 +109,11 @@ std::string CostsText(const Json& costs) {
 }  // namespace
 
 absl::StatusOr<Json> TraceSample(const fs::path& run_dir, const std::string& sample_id) {
-  REIN_ASSIGN_OR_RETURN(const Database database, OpenLedger(run_dir / "ledger.sqlite"));
+  REIN_ASSIGN_OR_RETURN(const LedgerHandle database, OpenLedger(run_dir / "ledger.sqlite"));
   REIN_ASSIGN_OR_RETURN(
       std::vector<Json> lives,
-      Query(database.get(), "SELECT * FROM samples WHERE sample_id = ? ORDER BY coordinator_epoch",
-            {sample_id}));
+      QueryLedger(database.get(), "SELECT * FROM samples WHERE sample_id = ? ORDER BY coordinator_epoch",
+                  {sample_id}));
   if (lives.empty()) return UnknownSample(database.get(), sample_id);
   for (Json& life : lives) {
     const std::vector<Json> key = {sample_id, life["coordinator_epoch"]};

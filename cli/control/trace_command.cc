@@ -31,7 +31,7 @@ absl::Status Run(const TraceFlags& flags) {
 
 void AddTraceCommand(CLI::App& rein, Action& action) {
   auto flags = std::make_shared<TraceFlags>();
-  CLI::App* verb = rein.add_subcommand("trace", "tell one sample's life from the ledger");
+  CLI::App* verb = rein.add_subcommand("trace", "Tell one sample's life from the ledger");
   verb->add_option("id", flags->sample_id, "sample_id, e.g. from samples.jsonl")->required()->type_name("ID");
   verb->add_option("--run-dir", flags->target.run_dir,
                    "run folder; default: the newest one in ./runs whose run is going on")

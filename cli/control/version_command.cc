@@ -41,7 +41,7 @@ absl::Status PrintVersion() {
 }  // namespace
 
 void AddVersionCommand(CLI::App& rein, Action& action) {
-  CLI::App* verb = rein.add_subcommand("version", "show version, build options and libraries");
+  CLI::App* verb = rein.add_subcommand("version", "Show version, build options and libraries");
   verb->callback([&action] { action = PrintVersion; });
 }
 

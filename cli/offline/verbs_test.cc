@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "cli/command.h"
-#include "cli/offline/data_summary.h"
+#include "cli/handover.h"
 #include "cli/offline/train_progress.h"
 #include "data/preferences.h"
 #include "data/scenes.h"
@@ -33,16 +33,19 @@ struct Outcome {
   std::string out;
 };
 
-// Runs `rein ARGUMENTS...`; wrong flags are INVALID_ARGUMENT with "usage" in front.
-Outcome RunRein(const std::vector<std::string>& arguments) {
-  CLI::App rein("", "rein");
-  Action action;
+void AddVerbs(CLI::App& rein, Action& action) {
   AddTrainCommand(rein, action);
-  AddDataCommand(rein, action);
   AddLogitsCommand(rein, action);
   AddScoreCommand(rein, action);
   AddGenerateCommand(rein, action);
   AddEvalCommand(rein, action);
+}
+
+// Runs `rein ARGUMENTS...`; wrong flags are INVALID_ARGUMENT with "usage" in front.
+Outcome RunRein(const std::vector<std::string>& arguments) {
+  CLI::App rein("", "rein");
+  Action action;
+  AddVerbs(rein, action);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
     rein.parse(reversed);
@@ -95,10 +98,6 @@ TEST(Verbs, RefuseWrongFlags) {
            {"train"},
            {"train", "dpo", "x.yaml"},
            {"train", "sft"},
-           {"data"},
-           {"data", "scenes"},
-           {"data", "scenes", "--out", "x", "--seed", "many"},
-           {"data", "inspect"},
            {"logits", "--model", "m", "--prompt", "p"},
            {"score", "--model", "m", "--prompt", "p"},
            {"generate", "--model", "m"},
@@ -109,6 +108,19 @@ TEST(Verbs, RefuseWrongFlags) {
        }) {
     ExpectError(arguments, absl::StatusCode::kInvalidArgument, "usage: ");
   }
+}
+
+TEST(Verbs, AreThoseThatReinHandsOver) {
+  CLI::App rein("", "rein");
+  Action action;
+  AddVerbs(rein, action);
+  size_t verbs = 0;
+  for (const HandedOverVerb& verb : kHandedOverVerbs) {
+    if (verb.program != std::string("rein-models")) continue;
+    ++verbs;
+    EXPECT_EQ(rein.get_subcommand(verb.verb)->get_description(), verb.about);
+  }
+  EXPECT_EQ(verbs, rein.get_subcommands({}).size());
 }
 
 TEST(Logits, AreThoseOfTheModel) {
@@ -203,50 +215,6 @@ TEST(Generate, NamesWhatIsWrongWithAModelFolder) {
 TEST(Generate, RefusesMoreTokensThanTheModelTakes) {
   ExpectError({"generate", "--model", TinyModel().string(), "--prompt", "what?", "--max-tokens", "5000"},
               absl::StatusCode::kInvalidArgument, "max_position_embeddings");
-}
-
-TEST(DataScenes, WritesWhatInspectReads) {
-  const std::filesystem::path folder = FreshFolder("data") / "scenes";
-  const Outcome made =
-      RunRein({"data", "scenes", "--out", folder.string(), "--train-rows", "8", "--evaluation-rows", "20"});
-  ASSERT_TRUE(made.status.ok()) << made.status;
-  EXPECT_THAT(made.out, HasSubstr("synthetic"));
-  const std::string file = (folder / "evaluation.parquet").string();
-  const json summary = json::parse(RunRein({"data", "inspect", file, "--json"}).out);
-  EXPECT_EQ(summary["rows"], 20);
-  EXPECT_EQ(summary["kept"], 20);
-  EXPECT_EQ(summary["categories"]["benign"]["rows"], 12);
-  EXPECT_EQ(summary["severities"]["safe"], 12);
-  EXPECT_EQ(summary["pictures"]["sizes"]["32 x 32 png"], 20);
-  EXPECT_EQ(summary["examples"].size(), 3u);
-  EXPECT_THAT(RunRein({"data", "inspect", file}).out, HasSubstr("words in a question"));
-  ExpectError({"data", "scenes", "--out", folder.string()}, absl::StatusCode::kAlreadyExists,
-              folder.string());
-}
-
-TEST(DataInspect, CountsWhatIsDroppedAndWhy) {
-  data::PreferenceRow row{.question = "what is this?",
-                          .image_bytes = training::TinyPng(1, 2, 3),
-                          .response = {"a", "b"},
-                          .more_helpful = 1,
-                          .safer = 2,
-                          .category = "benign"};
-  data::PreferenceRow equal = row;
-  equal.response[1] = "a";
-  const std::filesystem::path file = FreshFolder("data") / "rows.parquet";
-  ASSERT_EQ(data::WritePreferences(file, {row, equal, row}), absl::OkStatus());
-  const json summary = json::parse(RunRein({"data", "inspect", file.string(), "--json"}).out);
-  EXPECT_EQ(summary["rows"], 3);
-  EXPECT_EQ(summary["kept"], 2);
-  EXPECT_EQ(summary["dropped"]["equal responses"], 1);
-  EXPECT_EQ(summary["questions"]["distinct"], 1);
-  EXPECT_EQ(summary["safe_share"], 1.0);
-}
-
-TEST(DataInspect, NamesAFileThatIsNotParquet) {
-  const std::filesystem::path file = FreshFolder("data") / "broken.parquet";
-  ASSERT_EQ(WriteFileAtomically(file, "not parquet"), absl::OkStatus());
-  ExpectError({"data", "inspect", file.string()}, absl::StatusCode::kInvalidArgument, "broken.parquet");
 }
 
 TEST(EvalScenes, JudgesEachModel) {

@@ -6,7 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
-#include "data/image.h"
+#include "data/image_header.h"
 
 namespace rein::report {
 namespace {
@@ -27,8 +27,8 @@ std::string PictureUri(const std::filesystem::path& run_dir, const std::string& 
   for (const char* extension : {".png", ".jpg", ".webp"}) {
     const auto bytes = ReadFile(run_dir / "pictures" / absl::StrCat(digest, extension), kMaxPictureBytes);
     if (!bytes.ok()) continue;
-    const auto media_type = data::ImageMediaType(*bytes);
-    if (media_type.ok()) return absl::StrCat("data:", *media_type, ";base64,", absl::Base64Escape(*bytes));
+    const auto header = data::ReadImageHeader(*bytes);
+    if (header.ok()) return absl::StrCat("data:", header->media_type, ";base64,", absl::Base64Escape(*bytes));
   }
   return "";
 }

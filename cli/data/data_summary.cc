@@ -1,4 +1,4 @@
-#include "cli/offline/data_summary.h"
+#include "cli/data/data_summary.h"
 
 #include <algorithm>
 

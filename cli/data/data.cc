@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 #include "cli/command.h"
-#include "cli/offline/data_summary.h"
+#include "cli/data/data_summary.h"
 #include "data/preferences.h"
 #include "data/scenes.h"
 

@@ -1,0 +1,36 @@
+// Verbs of `rein` that another program of its folder does: `rein` itself loads neither LibTorch nor Arrow nor
+// OpenCV and starts in milliseconds.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace rein::cli {
+
+struct HandedOverVerb {
+  const char* verb;
+  const char* program;
+  const char* about;  // the line in the help of `rein`
+};
+
+inline constexpr HandedOverVerb kHandedOverVerbs[] = {
+    {"train", "rein-models", "Train a model offline: sft, reward or cost"},
+    {"eval", "rein-models", "Evaluate models side by side"},
+    {"generate", "rein-models", "Answer a prompt, with or without pictures"},
+    {"score", "rein-models", "Print the score of an answer; of a cost model, > 0 means unsafe"},
+    {"logits", "rein-models", "Write input_ids [T] and logits [T, V] of a prompt to a safetensors file"},
+    {"data", "rein-data", "Make the built-in data, or look into a data set"},
+};
+
+// Folder of this program; the others of a build or an installation lie beside it. Errors: UNAVAILABLE.
+absl::StatusOr<std::filesystem::path> ProgramFolder();
+
+// Becomes the program `folder`/`program` with the arguments from argv[1] on, so that process, streams and
+// exit status are that program's. Returns only where it cannot: NOT_FOUND (it is not there), UNAVAILABLE.
+absl::Status HandOver(const std::filesystem::path& folder, const std::string& program, int argc,
+                      const char* const* argv);
+
+}  // namespace rein::cli

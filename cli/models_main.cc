@@ -1,0 +1,9 @@
+// rein-models: the verbs of `rein` that load models.
+#include "cli/command.h"
+#include "cli/command_line.h"
+
+int main(int argc, char** argv) {
+  using namespace rein::cli;
+  return RunCommandLine(
+      argc, argv, {AddTrainCommand, AddEvalCommand, AddGenerateCommand, AddScoreCommand, AddLogitsCommand});
+}
