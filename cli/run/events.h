@@ -16,7 +16,10 @@
 
 namespace rein::cli {
 
-struct StopSignal {};  // SIGINT or SIGTERM
+struct StopSignal {
+  // Of SIGHUP: the terminal is gone. It may come more than once, and nobody waits: the step is finished.
+  bool hang_up = false;
+};
 struct ChildExit {
   pid_t pid = 0;
   int wait_status = 0;

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "cli/command.h"
+#include "cli/handover.h"
 #include "cli/report/report.h"
 #include "cli/run/run_folder.h"
 #include "cli/run/stop_signals.h"
@@ -33,14 +34,6 @@ std::string ConstraintText(const v1::Constraint& constraint) {
                       ", window ", constraint.window(), ")");
 }
 
-// Folder of this program: rein-coordinator and rein-actor lie beside it.
-absl::StatusOr<fs::path> ProgramFolder() {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (error) return absl::UnavailableError(absl::StrCat("/proc/self/exe: ", error.message()));
-  return self.parent_path();
-}
-
 void SayReport(const fs::path& run_dir) {
   if (!fs::exists(run_dir / "metrics.jsonl")) return;
   if (const absl::Status report = WriteReport(run_dir); !report.ok()) {
@@ -55,7 +48,7 @@ absl::StatusOr<Outcome> Supervise(const RunFolder& folder) {
   REIN_ASSIGN_OR_RETURN(options.programs, ProgramFolder());
   options.terminal = IsTerminal(stdout);
   Supervisor supervisor(folder, options);
-  const StopSignals signals([&supervisor] { supervisor.RequestStop(); });
+  const StopSignals signals([&supervisor](int number) { supervisor.RequestStop(number == SIGHUP); });
   return supervisor.Run();
 }
 
@@ -113,7 +106,7 @@ std::string Ending(const Outcome& outcome, const v1::Job& job, const std::string
 void AddRunCommand(CLI::App& rein, Action& action) {
   auto request = std::make_shared<RunRequest>();
   CLI::App* verb =
-      rein.add_subcommand("run", "run a job in separate processes on this machine, with progress");
+      rein.add_subcommand("run", "Run a job in separate processes on this machine, with progress");
   verb->add_option("job", request->job_file, "job file (YAML); with --resume default: the run folder's own")
       ->type_name("JOB");
   verb->add_option("--set", request->overrides, "change a field of the job, e.g. --set steps=40; repeatable")
@@ -124,7 +117,8 @@ void AddRunCommand(CLI::App& rein, Action& action) {
       ->type_name("DIR");
   verb->add_flag("--resume", request->resume, "go on with the run of --run-dir from its last commit");
   verb->footer(
-      "Ctrl-C finishes the step, commits and ends; a second one ends at once. Exit status 0: the job "
+      "Ctrl-C, like a terminal that is closed, finishes the step, commits and ends; a second Ctrl-C ends at "
+      "once. Exit status 0: the job "
       "finished; 1: it failed or was stopped before its last step.");
   verb->callback([request, &action] {
     if (request->job_file.empty() && !request->resume) throw CLI::RequiredError("job");

@@ -9,12 +9,22 @@
 #include <utility>
 
 namespace rein::cli {
+namespace {
 
-StopSignals::StopSignals(std::function<void()> on_signal) : on_signal_(std::move(on_signal)) {
+// A blocked signal arrives in a signalfd even where it is ignored.
+bool IsIgnored(int signal_number) {
+  struct sigaction action;
+  return sigaction(signal_number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+}  // namespace
+
+StopSignals::StopSignals(std::function<void(int)> on_signal) : on_signal_(std::move(on_signal)) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  if (!IsIgnored(SIGHUP)) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, &before_);
   signal(SIGPIPE, SIG_IGN);
   signals_ = signalfd(-1, &signals, SFD_CLOEXEC);
@@ -37,7 +47,9 @@ void StopSignals::Loop() {
     if (poll(waiting, 2, -1) < 0 && errno != EINTR) return;
     if (waiting[0].revents != 0) return;
     signalfd_siginfo info;
-    if (waiting[1].revents != 0 && read(signals_, &info, sizeof(info)) == sizeof(info)) on_signal_();
+    if (waiting[1].revents != 0 && read(signals_, &info, sizeof(info)) == sizeof(info)) {
+      on_signal_(static_cast<int>(info.ssi_signo));
+    }
   }
 }
 

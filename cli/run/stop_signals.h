@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM as calls on a thread, not as interruptions.
+// SIGINT, SIGTERM and SIGHUP as calls on a thread, not as interruptions.
 #pragma once
 
 #include <signal.h>
@@ -10,12 +10,13 @@
 
 namespace rein::cli {
 
-// From construction to destruction SIGINT and SIGTERM call `on_signal` from a thread of this object. Make it
-// before any other thread: they inherit that these signals are blocked. SIGPIPE is ignored from then on, so
-// that a closed output does not end a run.
+// From construction to destruction SIGINT, SIGTERM and SIGHUP call `on_signal` with their number from a
+// thread of this object; SIGHUP does not where it was ignored before (nohup). Make it before any other
+// thread: they inherit that these signals are blocked. SIGPIPE is ignored from then on, so that a closed
+// output does not end a run.
 class StopSignals {
  public:
-  explicit StopSignals(std::function<void()> on_signal);
+  explicit StopSignals(std::function<void(int)> on_signal);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
@@ -23,7 +24,7 @@ class StopSignals {
  private:
   void Loop();
 
-  const std::function<void()> on_signal_;
+  const std::function<void(int)> on_signal_;
   sigset_t before_;
   int signals_ = -1, wake_ = -1;
   std::thread thread_;

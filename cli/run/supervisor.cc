@@ -120,7 +120,8 @@ void Supervisor::Handle(const v1::JobStatus& status) {
   }
 }
 
-void Supervisor::Handle(const StopSignal&) {
+void Supervisor::Handle(const StopSignal& signal) {
+  if (stopping_ && signal.hang_up) return;
   if (stopping_) return End("stopped", "ended at once, as asked for the second time");
   stopping_ = true;
   AskToStop();

@@ -43,8 +43,8 @@ class Supervisor {
   // Errors: NOT_FOUND (no such program), UNAVAILABLE (nothing could be started).
   absl::StatusOr<Outcome> Run();
 
-  // First call: finish the step, commit and end. Second: end now. Thread-safe.
-  void RequestStop() { events_.Post(StopSignal{}); }
+  // First call: finish the step, commit and end. Second: end now, unless it is a hang-up. Thread-safe.
+  void RequestStop(bool hang_up = false) { events_.Post(StopSignal{hang_up}); }
 
  private:
   absl::Status Open();

@@ -134,7 +134,7 @@ TEST_F(SupervisorTest, EndsEverythingWhenTheCoordinatorNeverServed) {
   EXPECT_TRUE(CoordinatorIsGone());
 }
 
-enum class OnStop { kEnd, kRefuse, kEndWithoutAnswer, kNothing };
+enum class OnStop { kEnd, kRefuse, kEndWithoutAnswer, kNothing, kHangUps };
 
 // A coordinator whose services are in this process: Stop lets the script beside it end.
 class StoppingCoordinator : public v1::Coordinator::Service {
@@ -143,7 +143,7 @@ class StoppingCoordinator : public v1::Coordinator::Service {
       : run_dir_(std::move(run_dir)), on_stop_(on_stop) {}
   grpc::Status Stop(grpc::ServerContext*, const v1::ControlRequest* request, v1::ControlResponse*) override {
     asked.Notify();
-    if (on_stop_ == OnStop::kNothing) return grpc::Status::OK;
+    if (on_stop_ == OnStop::kNothing || on_stop_ == OnStop::kHangUps) return grpc::Status::OK;
     if (on_stop_ == OnStop::kRefuse) return {grpc::StatusCode::INTERNAL, "cannot stop"};
     EXPECT_THAT(request->reason(), HasSubstr("interrupted"));
     std::ofstream(run_dir_ / "stop") << "stop\n";
@@ -178,9 +178,12 @@ class StopTest : public SupervisorTest {
     const auto supervisor = Make();
     std::thread user([&] {
       EXPECT_TRUE(WaitForFile(run_, "coordinator.address"));
-      supervisor->RequestStop();
+      supervisor->RequestStop(/*hang_up=*/on_stop == OnStop::kHangUps);
       service.asked.WaitForNotification();
       if (on_stop == OnStop::kNothing) supervisor->RequestStop();
+      if (on_stop != OnStop::kHangUps) return;
+      for (int i = 0; i < 2; ++i) supervisor->RequestStop(/*hang_up=*/true);
+      std::ofstream(run_ / "stop") << "stop\n";
     });
     const auto outcome = supervisor->Run();
     user.join();
@@ -211,6 +214,13 @@ TEST_F(StopTest, EndsACoordinatorThatDoesNotTakeTheRequest) {
   EXPECT_TRUE(CoordinatorIsGone());
 }
 
+TEST_F(StopTest, TakesAHangUpForTheFirstRequestOnly) {
+  const Outcome outcome = RunAndStop(OnStop::kHangUps);
+  EXPECT_EQ(outcome.state, "stopped");
+  EXPECT_EQ(outcome.step, 2);
+  EXPECT_THAT(outcome.error, IsEmpty());
+}
+
 TEST_F(StopTest, EndsAtOnceWhenAskedForTheSecondTime) {
   const Outcome outcome = RunAndStop(OnStop::kNothing);
   EXPECT_EQ(outcome.state, "stopped");
@@ -218,19 +228,34 @@ TEST_F(StopTest, EndsAtOnceWhenAskedForTheSecondTime) {
   EXPECT_TRUE(CoordinatorIsGone());
 }
 
-// Ends with 0 when the signal has become a call.
-[[noreturn]] void SendToSelf(int number) {
+// Ends with the number of the first of the signals that has become a call.
+[[noreturn]] void SendToSelf(std::initializer_list<int> numbers) {
   absl::Notification called;
-  const StopSignals signals([&called] { called.Notify(); });
-  kill(getpid(), number);
-  exit(called.WaitForNotificationWithTimeout(absl::Seconds(30)) ? 0 : 1);
+  int first = 0;
+  const StopSignals signals([&](int number) {
+    if (first == 0) first = number;
+    if (!called.HasBeenNotified()) called.Notify();
+  });
+  for (const int number : numbers) kill(getpid(), number);
+  _exit(called.WaitForNotificationWithTimeout(absl::Seconds(30)) ? first : 0);
 }
 
 TEST(StopSignalsDeathTest, BecomeCalls) {
   // In a process of its own: threads that earlier tests left behind do not block these signals.
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(SendToSelf(SIGINT), testing::ExitedWithCode(0), "");
-  EXPECT_EXIT(SendToSelf(SIGTERM), testing::ExitedWithCode(0), "");
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    EXPECT_EXIT(SendToSelf({number}), testing::ExitedWithCode(number), "");
+  }
+}
+
+[[noreturn]] void SendToSelfUnderNohup() {
+  signal(SIGHUP, SIG_IGN);
+  SendToSelf({SIGHUP, SIGTERM});
+}
+
+TEST(StopSignalsDeathTest, LeaveAHangUpIgnored) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(SendToSelfUnderNohup(), testing::ExitedWithCode(SIGTERM), "");
 }
 
 TEST(Leftovers, AreFoundByProgramAndRunFolderAndKilled) {
