@@ -10,7 +10,8 @@ namespace rein::report {
 std::string FormatValue(double value, Format format) {
   if (format == Format::kPercent) {
     const double percent = 100 * value;
-    return absl::StrFormat(std::abs(percent - std::round(percent)) < 1e-9 ? "%.0f %%" : "%.1f %%", percent);
+    const int digits = std::abs(percent - std::round(percent)) < 1e-9 ? 0 : 1;
+    return absl::StrFormat("%.*f %%", digits, percent);
   }
   const char* unit = format == Format::kSeconds ? " s" : "";
   if (std::abs(value) >= 1000) return absl::StrFormat("%.0f%s", value, unit);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
@@ -103,6 +104,47 @@ TEST(Report, EscapesWhatComesFromOutside) {
   }
   EXPECT_THAT(Contents(folder / "report.html"), HasSubstr("&lt;script&gt;alert(&#39;x&#39;)"));
   EXPECT_THAT(Contents(folder / "report.md"), HasSubstr("\"\\|\\`"));
+}
+
+void WriteLedger(const std::filesystem::path& folder, const std::string& sql) {
+  sqlite3* ledger = nullptr;
+  ASSERT_EQ(sqlite3_open((folder / "ledger.sqlite").c_str(), &ledger), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(ledger, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(ledger);
+  sqlite3_close(ledger);
+}
+
+TEST(Report, TellsWhatTheLedgerHolds) {
+  const std::filesystem::path folder = FreshFolder();
+  WriteMadeUpRun(folder, 5);
+  WriteLedger(folder, R"sql(
+CREATE TABLE events(time_ns INTEGER, coordinator_epoch INTEGER, step INTEGER, kind TEXT, text TEXT);
+INSERT INTO events VALUES
+  (3, 1, 4, 'rollback', 'to step 2: policy is gone'), (1, 1, 2, 'commit', 'step 2'),
+  (2, 1, 2, 'swap', 'cost ''cost'' is now <b>models/strict</b>'),
+  (4, 1, 4, 'checkpoint failed', 'the disk is full'), (5, 2, 4, 'refused checkpoint', 'step-4 is cut off');
+)sql");
+  const std::string html = Report(folder, "html");
+  EXPECT_THAT(html, HasSubstr("swap: cost &#39;cost&#39; is now &lt;b&gt;models/strict"));
+  EXPECT_THAT(html, Not(HasSubstr("commit: ")));
+  EXPECT_THAT(html, Not(HasSubstr("Missing or skipped")));
+  EXPECT_THAT(Contents(folder / "report.md"), HasSubstr("- step 3: 2 samples were dropped\n"
+                                                        "- step 4: the multiplier of cost began to rest\n"
+                                                        "- step 4: rollback: to step 2: policy is gone\n"
+                                                        "- step 4: checkpoint failed: the disk is full\n"
+                                                        "- step 4: refused checkpoint: step-4 is cut off\n"));
+}
+
+TEST(Report, NotesALedgerThatIsNone) {
+  const std::filesystem::path folder = FreshFolder();
+  WriteMadeUpRun(folder, 2);
+  Append(folder / "ledger.sqlite", std::string(5000, 'x'));
+  EXPECT_THAT(Report(folder, "html"), HasSubstr("events are missing: cannot read the ledger"));
+  std::filesystem::remove(folder / "ledger.sqlite");
+  WriteLedger(folder,
+              "CREATE TABLE events(step, kind, text, time_ns); "
+              "INSERT INTO events VALUES('x', NULL, 1, 1), (NULL, 'swap', NULL, 2), (2, x'ff', x'fe', 3)");
+  EXPECT_THAT(Report(folder, "html"), HasSubstr("made up"));
 }
 
 TEST(Report, OfARunWithoutEvaluationsShowsSamples) {

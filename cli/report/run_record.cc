@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "cli/ledger/ledger_reader.h"
 #include "cli/report/fields.h"
 #include "transport/job_file.h"
 
@@ -20,6 +21,11 @@ namespace fs = std::filesystem;
 
 constexpr size_t kLastSamples = 12;
 constexpr uint64_t kMaxEvaluationBytes = 256 << 20;
+// The casts hold whatever another program may have written.
+constexpr char kEventsSql[] = R"sql(
+SELECT IFNULL(CAST(step AS INTEGER), 0) AS step, CAST(kind AS TEXT) AS kind,
+       IFNULL(CAST(text AS TEXT), '') AS text
+FROM events WHERE kind != 'commit' ORDER BY time_ns, rowid)sql";
 
 json Parse(const std::string& text) { return json::parse(text, nullptr, /*allow_exceptions=*/false); }
 
@@ -106,6 +112,24 @@ void ReadOutcome(RunRecord& record) {
   if (absl::SimpleAtoi(step, &value)) record.policy_step = value;
 }
 
+absl::StatusOr<std::vector<LedgerEvent>> QueryEvents(const fs::path& ledger) {
+  REIN_ASSIGN_OR_RETURN(const cli::LedgerHandle handle, cli::OpenLedger(ledger));
+  REIN_ASSIGN_OR_RETURN(const std::vector<nlohmann::ordered_json> rows,
+                        cli::QueryLedger(handle.get(), kEventsSql));
+  std::vector<LedgerEvent> events;
+  for (const auto& row : rows) events.push_back({row["step"], row["kind"], row["text"]});
+  return events;
+}
+
+// Runs of other programs, and young ones, have no ledger.
+void ReadLedger(RunRecord& record) {
+  absl::StatusOr<std::vector<LedgerEvent>> events = QueryEvents(record.folder / "ledger.sqlite");
+  if (events.ok())
+    record.ledger_events = *std::move(events);
+  else if (!absl::IsNotFound(events.status()))
+    record.notes.push_back(absl::StrCat("events are missing: ", events.status().message()));
+}
+
 }  // namespace
 
 absl::StatusOr<RunRecord> ReadRunRecord(const fs::path& folder) {
@@ -121,6 +145,7 @@ absl::StatusOr<RunRecord> ReadRunRecord(const fs::path& folder) {
   ReadMetrics(record);
   ReadSamples(record);
   ReadEvaluations(record);
+  ReadLedger(record);
   ReadOutcome(record);
   return record;
 }

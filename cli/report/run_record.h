@@ -20,6 +20,12 @@ struct SampledKinds {
   std::map<std::string, int64_t> kinds;
 };
 
+// What the coordinator noted in the ledger: a swap, a rollback, a checkpoint that failed, ...
+struct LedgerEvent {
+  int64_t step = 0;  // the last one that was finished then
+  std::string kind, text;
+};
+
 struct RunRecord {
   std::filesystem::path folder;
   std::optional<v1::Job> job;
@@ -27,6 +33,7 @@ struct RunRecord {
   std::vector<nlohmann::json> evaluations;        // one a step, in their order
   std::map<int64_t, SampledKinds> sampled_kinds;  // by step; empty without ground truth
   std::vector<nlohmann::json> last_samples;       // a few of the last step
+  std::vector<LedgerEvent> ledger_events;         // in their order, without plain commits
   nlohmann::json outcome = nlohmann::json::object();
   std::optional<int64_t> policy_step;  // whose policy is in RUN/policy
   std::vector<std::string> notes;      // what is missing or was skipped

@@ -1,5 +1,6 @@
 #include "cli/report/summary.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -145,7 +146,7 @@ std::string EventText(const json& event) {
   return text.empty() ? event.dump(-1, ' ', false, json::error_handler_t::replace) : text;
 }
 
-void AddEvents(const RunRecord& record, Summary& summary) {
+void AddMetricEvents(const RunRecord& record, Summary& summary) {
   std::optional<int64_t> epoch;
   std::map<std::string, bool> rested;  // at the step before
   for (const json& line : record.metrics) {
@@ -166,6 +167,14 @@ void AddEvents(const RunRecord& record, Summary& summary) {
     }
     for (const json& event : ListAt(line, {"events"})) summary.events.push_back({step, EventText(event)});
   }
+}
+
+void AddEvents(const RunRecord& record, Summary& summary) {
+  AddMetricEvents(record, summary);
+  for (const LedgerEvent& event : record.ledger_events)
+    summary.events.push_back({event.step, absl::StrCat(event.kind, ": ", event.text)});
+  std::stable_sort(summary.events.begin(), summary.events.end(),
+                   [](const Event& a, const Event& b) { return a.step < b.step; });
 }
 
 void AddFacts(const RunRecord& record, Summary& summary) {
