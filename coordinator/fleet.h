@@ -43,7 +43,7 @@ std::vector<ScorerChoice> ChoicesOf(const v1::Job& job);
 class Fleet {
  public:
   // `launcher` may be null. All pointers outlive the fleet.
-  Fleet(KeeperEnvironment environment);
+  explicit Fleet(KeeperEnvironment environment);
   // Keepers end; processes are left to whoever launched them.
   ~Fleet();
 
@@ -96,7 +96,7 @@ class Fleet {
   void OnLost(const Slot& slot, const std::string& why);
   absl::Status InterruptionLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   int ReplicasOf(const std::string& role, const std::string& name) const;
-  static void Retire(std::vector<KeeperPtr> keepers, absl::Duration grace);
+  void Retire(std::vector<KeeperPtr> keepers, absl::Duration grace);
 
   KeeperEnvironment environment_;
   mutable absl::Mutex mutex_;

@@ -60,7 +60,7 @@ class ChildProcesses {
     int wait_status = 0;
   };
 
-  ChildProcesses(OnExit on_exit) : on_exit_(std::move(on_exit)) {}
+  explicit ChildProcesses(OnExit on_exit) : on_exit_(std::move(on_exit)) {}
   absl::Status Open();
   void ReapLoop();
   void Reap(pid_t pid);
