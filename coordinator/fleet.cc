@@ -127,6 +127,7 @@ void Fleet::Start(const std::vector<ScorerChoice>& scorers) {
       Add({actor.role(), actor.name(), i}, choice == scorers.end() ? nullptr : &*choice);
     }
   }
+  environment_.registry->Complete();
   if (environment_.launcher == nullptr) return;
   EndOrphans();
   monitor_ = std::thread([this] { Monitor(); });
@@ -344,7 +345,6 @@ void Fleet::AcceptCandidates(const ScorerChoice& choice) {
     scorers_.push_back(choice);
     ++version_;
   }
-  for (const KeeperPtr& keeper : old) environment_.registry->Forget(keeper->spec().address);
   Retire(std::move(old), kReplacedGrace);
 }
 
@@ -355,12 +355,13 @@ void Fleet::DropCandidates() {
     for (auto& [slot, keeper] : candidates_) dropped.push_back(std::move(keeper));
     candidates_.clear();
   }
-  for (const KeeperPtr& keeper : dropped) environment_.registry->Forget(keeper->spec().address);
   Retire(std::move(dropped), absl::ZeroDuration());
 }
 
 void Fleet::Retire(std::vector<KeeperPtr> keepers, absl::Duration grace) {
+  // First, so that nobody takes the end for a loss.
   for (const KeeperPtr& keeper : keepers) keeper->Retire();
+  for (const KeeperPtr& keeper : keepers) environment_.registry->Forget(keeper->spec().address);
   for (const KeeperPtr& keeper : keepers) keeper->EndProcess(grace);
 }
 

@@ -212,6 +212,7 @@ TEST(Fleet, PutsAcceptedCandidatesInThePlaceOfTheOld) {
   EXPECT_THAT(cluster.world.launcher().running(),
               AllOf(Contains("cost/cost/1"), Not(Contains("cost/cost/0"))));
   EXPECT_EQ(cluster.fleet->scorers().back().generation, 1);
+  EXPECT_EQ(cluster.fleet->restarts(), 0) << "who is replaced is not lost";
 }
 
 TEST(Fleet, TakesAnExternalScorerThatRegistersWithNobody) {

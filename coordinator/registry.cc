@@ -29,6 +29,11 @@ void Registry::Expect(const v1::ActorAddress& address) {
   records_.try_emplace(KeyOf(address));
 }
 
+void Registry::Complete() {
+  absl::MutexLock lock(&mutex_);
+  complete_ = true;
+}
+
 void Registry::Forget(const v1::ActorAddress& address) {
   {
     absl::MutexLock lock(&mutex_);
@@ -47,6 +52,9 @@ absl::Status Registry::Register(const v1::RegisterRequest& request, absl::Time n
     absl::MutexLock lock(&mutex_);
     const std::string key = KeyOf(request.status().address());
     const auto found = records_.find(key);
+    if (found == records_.end() && !complete_) {
+      return absl::UnavailableError("the coordinator does not know all its actors yet; register again");
+    }
     if (found == records_.end()) {
       const std::string places = absl::StrJoin(
           records_, ", ", [](std::string* out, const auto& record) { absl::StrAppend(out, record.first); });

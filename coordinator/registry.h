@@ -31,11 +31,14 @@ class Registry {
   void SetEpoch(uint64_t epoch);
   uint64_t epoch() const;
 
-  // Only actors that are expected may register.
+  // Only actors that are expected may register. Until all are known (Complete), others are asked to come
+  // again: those that outlived a coordinator are faster than its successor reads its checkpoints.
   void Expect(const v1::ActorAddress& address);
+  void Complete();
   void Forget(const v1::ActorAddress& address);
 
-  // Errors: PERMISSION_DENIED (another job), INVALID_ARGUMENT (no place for this actor).
+  // Errors: PERMISSION_DENIED (another job), INVALID_ARGUMENT (no place for this actor), UNAVAILABLE (not
+  // expected yet).
   absl::Status Register(const v1::RegisterRequest& request, absl::Time now);
   // What Configure has told, without waiting for the next heartbeat.
   void SetConfigured(const v1::ActorAddress& address, uint64_t incarnation, const v1::ModelInfo& model);
@@ -70,6 +73,7 @@ class Registry {
   const std::function<void()> changed_;
   mutable absl::Mutex mutex_;
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool complete_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, Record> records_ ABSL_GUARDED_BY(mutex_);  // expected actors by key
   std::set<std::pair<std::string, int64_t>> exited_ ABSL_GUARDED_BY(mutex_);
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;

@@ -74,7 +74,17 @@ TEST_F(RegistryTest, KnowsAnActorFromItsRegistrationOn) {
   EXPECT_EQ(changes_, 1);
 }
 
+TEST_F(RegistryTest, AsksActorsToComeAgainUntilAllPlacesAreKnown) {
+  v1::RegisterRequest request;
+  request.set_job_id(kJobId);
+  request.mutable_status()->mutable_address()->set_role("reward");
+  EXPECT_EQ(registry_.Register(request, kStart).code(), absl::StatusCode::kUnavailable);
+  registry_.Expect(request.status().address());
+  EXPECT_EQ(registry_.Register(request, kStart), absl::OkStatus());
+}
+
 TEST_F(RegistryTest, RefusesActorsThatTheJobHasNoPlaceForAndNamesThePlaces) {
+  registry_.Complete();
   v1::RegisterRequest request;
   request.set_job_id(kJobId);
   request.mutable_status()->mutable_address()->set_role("guard");
@@ -152,6 +162,7 @@ TEST_F(RegistryTest, BelievesANewActorThatHasTheProcessIdOfADeadOne) {
 
 TEST_F(RegistryTest, ForgetsAPlace) {
   ASSERT_EQ(Register(1, kStart), absl::OkStatus());
+  registry_.Complete();
   registry_.Forget(Cost());
   EXPECT_EQ(registry_.GoneBecause(Cost(), 1, kStart), "it has not registered");
   EXPECT_EQ(Register(1, kStart).code(), absl::StatusCode::kInvalidArgument);
