@@ -217,7 +217,9 @@ absl::Status Job::RestoreState(const std::optional<Manifest>& manifest) {
     const bool same = std::any_of(scorers.begin(), scorers.end(), [&](const ScorerChoice& old) {
       return old.role == choice.role && old.name == choice.name && old.generation == choice.generation;
     });
-    if (!same && choice.role == "cost") constraints_->ScorerChanged(choice.name);
+    if (same) continue;
+    commit_due_ = true;
+    if (choice.role == "cost") constraints_->ScorerChanged(choice.name);
   }
   return absl::OkStatus();
 }
@@ -264,9 +266,12 @@ absl::Status Job::TakeOver(const ScorerChoice& choice) {
   if (choice.role == "cost") constraints_->ScorerChanged(choice.name);
   RecordEvent("swap", absl::StrCat(choice.role, " '", choice.name, "' is now ",
                                    choice.model.empty() ? choice.address : choice.model));
-  // So that the swap survives whatever comes; at a full disk the next boundary tries again. Not before the
-  // first step: there is no trained state yet.
-  if (step_ > 0) return Commit(/*must=*/false);
+  // So that the swap survives whatever comes: at once, or with the next step where this one is committed
+  // already, is the start, or cannot be committed. The scorer has taken over in any case.
+  commit_due_ = true;
+  if (step_ == committed_) return absl::OkStatus();
+  const absl::Status committed = Commit(/*must=*/false);
+  if (!committed.ok()) RecordEvent("checkpoint failed", std::string(committed.message()));
   return absl::OkStatus();
 }
 

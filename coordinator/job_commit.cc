@@ -36,7 +36,7 @@ class SecondsInto {
 
 absl::Status Job::Commit(bool must) {
   if (step_ == 0) return absl::FailedPreconditionError("no step is finished yet; there is nothing to commit");
-  if (step_ == committed_ && !commit_due_) return absl::OkStatus();
+  if (step_ == committed_) return absl::OkStatus();
   const SecondsInto seconds(between_steps_["checkpoint"]);
   board_.SetPhase(v1::JOB_CHECKPOINTING);
   const absl::Status status = WriteCheckpoint();
