@@ -112,12 +112,14 @@ TEST(Scoring, DropsASampleThatNeverGetsANumberAndSaysWhy) {
   Scored scored({"limits.score_attempts=3"});
   scored.cost().Spoil("p/1", Script::Spoilt::kNaN, Script::kAlways);
   scored.cost().Spoil("p/5", Script::Spoilt::kMissing, Script::kAlways);
+  scored.cost().Spoil("p/6", Script::Spoilt::kError, Script::kAlways);
   ASSERT_EQ(scored.Run({kReward, kCost}), absl::OkStatus());
   EXPECT_EQ(scored.cost().asked()["p/1"], 3);
   EXPECT_EQ(scored.table->incomplete(), 0u);
   const auto rows = scored.table->Take();
   EXPECT_THAT(rows[1].drop_reason, AllOf(HasSubstr("cost/cost/0"), HasSubstr("nan, not a finite number")));
   EXPECT_THAT(rows[5].drop_reason, HasSubstr("not answered for this sample"));
+  EXPECT_EQ(rows[6].drop_reason, "cost/cost/0: spoilt");
   EXPECT_EQ(rows[2].drop_reason, "");
 }
 

@@ -126,8 +126,7 @@ void AnswerSample(Script& script, const v1::Sample& sample, float value,
     case Script::Spoilt::kError: {
       v1::SampleError& error = *errors.Add();
       error.set_sample_id(sample.sample_id());
-      error.set_code(static_cast<int>(absl::StatusCode::kUnknown));
-      error.set_message("spoilt");
+      error.set_message("spoilt");  // and no code
       return;
     }
     case Script::Spoilt::kMissing:
