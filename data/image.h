@@ -26,9 +26,9 @@ struct ImageLimits {
   int64_t max_encoded_bytes = 64 << 20;
 };
 
-// Decodes PNG, JPEG or WebP; applies EXIF orientation; alpha is dropped, as PIL's convert("RGB") does. The
-// size is read from the header before any pixel is decoded. Errors: INVALID_ARGUMENT (not an image, broken,
-// over the limits; says which).
+// Decodes PNG, JPEG or WebP; applies EXIF orientation; what is transparent is put on white, as transformers'
+// image processors do. The size is read from the header before any pixel is decoded. Errors: INVALID_ARGUMENT
+// (not an image, broken, over the limits; says which).
 absl::StatusOr<RgbImage> DecodeImage(absl::string_view encoded, const ImageLimits& limits = {});
 
 // PNG bytes. Errors: INTERNAL.

@@ -30,23 +30,29 @@ uint32_t LittleEndian(absl::string_view bytes, size_t at, int count) {
   return value;
 }
 
-// A tRNS chunk before the pixels makes a palette or a colour transparent.
-bool HasTransparentColour(absl::string_view png) {
+// What the tRNS chunk before the pixels holds, which makes a palette or a colour transparent; empty without
+// one.
+absl::string_view TransparencyChunk(absl::string_view png) {
   size_t at = kPng.size();
   while (at + 8 <= png.size()) {
     const absl::string_view name = png.substr(at + 4, 4);
-    if (name == "tRNS") return true;
-    if (name == "IDAT") return false;
-    at += size_t{BigEndian(png, at, 4)} + 12;
+    const size_t length = BigEndian(png, at, 4);
+    if (name == "tRNS") return png.substr(at + 8, length);
+    if (name == "IDAT") break;
+    at += length + 12;
   }
-  return false;
+  return {};
 }
 
 absl::StatusOr<ImageHeader> ReadPng(absl::string_view bytes) {
   if (bytes.size() < 33 || bytes.substr(12, 4) != "IHDR") return CutOff("PNG");
-  const uint32_t colour_type = Byte(bytes, 25);
-  const bool alpha = colour_type == 4 || colour_type == 6 || HasTransparentColour(bytes);
-  return ImageHeader{"image/png", BigEndian(bytes, 16, 4), BigEndian(bytes, 20, 4), alpha};
+  const uint32_t depth = Byte(bytes, 24), colour_type = Byte(bytes, 25);
+  const absl::string_view transparency = TransparencyChunk(bytes);
+  ImageHeader header{"image/png", BigEndian(bytes, 16, 4), BigEndian(bytes, 20, 4)};
+  header.has_alpha = colour_type == 4 || colour_type == 6 || !transparency.empty();
+  if (colour_type == 0 && depth == 8 && transparency.size() == 2)
+    header.transparent_level = static_cast<int>(BigEndian(transparency, 0, 2));
+  return header;
 }
 
 // Start-of-frame markers carry the size; C4, C8 and CC are tables.

@@ -14,6 +14,7 @@ struct ImageHeader {
   int64_t width = 0;       // pixels, as stored: before EXIF orientation
   int64_t height = 0;
   bool has_alpha = false;
+  int transparent_level = -1;  // of a grey 8-bit PNG; -1: none
 };
 
 // Errors: INVALID_ARGUMENT (another or no image format, header cut off or impossible).

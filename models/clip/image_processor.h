@@ -4,25 +4,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "data/image.h"
+#include "models/image/pixels.h"
+#include "models/image/resample.h"
 #include "models/json.h"
 
 namespace rein::models {
-
-// How an output pixel is made from input pixels; numbers are PIL's.
-enum class Resample { kLanczos = 1, kBilinear = 2, kBicubic = 3 };
-
-// The window [left, left + columns) x [top, top + rows) of `image` resized to width x height, equal to what
-// PIL's resize gives there: antialiased, 8-bit rounding after either direction. The window lies inside. Work
-// and memory grow with the window and the input, not with width x height.
-struct Window {
-  int left = 0, top = 0, columns = 0, rows = 0;
-};
-data::RgbImage ResizeWindow(const data::RgbImage& image, int width, int height, Resample resample,
-                            const Window& window);
 
 class ClipImageProcessor {
  public:
@@ -37,9 +26,15 @@ class ClipImageProcessor {
   int64_t output_height() const { return crop_ ? crop_height_ : resized_height_; }
   int64_t output_width() const { return crop_ ? crop_width_ : resized_width_; }
 
+  // Settings that any-resolution tiling needs; a shortest edge of 0 stands for a fixed size.
+  int64_t shortest_edge() const { return shortest_edge_; }
+  int64_t resized_height() const { return resized_height_; }
+  int64_t resized_width() const { return resized_width_; }
+  int64_t crop_height() const { return crop_height_; }
+  Resample resample() const { return resample_; }
+
  private:
   absl::Status ParseSizes(const Fields& fields);
-  absl::Status ParseScaling(const Fields& fields);
   absl::StatusOr<data::RgbImage> ResizeAndCrop(const data::RgbImage& image) const;
 
   bool resize_ = true, crop_ = true;
@@ -47,8 +42,7 @@ class ClipImageProcessor {
   int64_t resized_height_ = 0, resized_width_ = 0;  // pixels
   int64_t crop_height_ = 224, crop_width_ = 224;    // pixels
   Resample resample_ = Resample::kBicubic;
-  double rescale_ = 1.0 / 255.0;
-  std::vector<double> mean_, deviation_;  // one a channel
+  Normalization normalization_;
 };
 
 }  // namespace rein::models

@@ -1,0 +1,33 @@
+// LLaVA-NeXT's arithmetic of tiles and features, shared by its image processor and its model.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace rein::models {
+
+struct Resolution {
+  int64_t height = 0, width = 0;
+  friend bool operator==(const Resolution&, const Resolution&) = default;
+};
+
+// The candidate that keeps most of the picture's pixels and, among equals, wastes fewest; the first wins.
+// `candidates` must not be empty, no side may be 0.
+Resolution SelectBestResolution(Resolution original, const std::vector<Resolution>& candidates);
+
+// Size inside `target` that keeps the aspect of `original`; the rest of `target` is padding.
+Resolution FitInside(Resolution original, Resolution target);
+
+// The features of all tiles as one picture of `size`, of which rows [top, bottom) and columns [left, right)
+// are no padding. After every such row the model inserts `image_newline`.
+struct FeatureWindow {
+  Resolution size;
+  int64_t top = 0, bottom = 0, left = 0, right = 0;
+  // Rows with their newlines: what the tiles add to the features of the whole picture.
+  int64_t count() const { return (bottom - top) * (right - left + 1); }
+};
+
+// `size`: features down and across all tiles.
+FeatureWindow UnpaddedFeatures(Resolution original, Resolution size);
+
+}  // namespace rein::models

@@ -1,0 +1,84 @@
+#include "models/image/pixels.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "base/status.h"
+
+namespace rein::models {
+namespace {
+
+constexpr int kMaxSide = 1 << 16;
+
+}  // namespace
+
+absl::Status CheckImage(const data::RgbImage& image) {
+  if (image.width < 1 || image.height < 1 || image.width > kMaxSide || image.height > kMaxSide ||
+      image.pixels.size() != 3 * static_cast<size_t>(image.width) * static_cast<size_t>(image.height)) {
+    return absl::InvalidArgumentError(absl::StrCat("a picture of ", image.width, " x ", image.height,
+                                                   " with ", image.pixels.size(), " bytes; sides from 1 to ",
+                                                   kMaxSide, " and 3 bytes a pixel are needed"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckProcessorType(const Fields& fields, absl::Span<const char* const> types) {
+  const std::string key =
+      fields.Has("image_processor_type") ? "image_processor_type" : "feature_extractor_type";
+  REIN_ASSIGN_OR_RETURN(const std::string type, fields.String(key, ""));
+  absl::string_view name = type;
+  if (!absl::ConsumeSuffix(&name, "Fast")) absl::ConsumeSuffix(&name, "Pil");
+  if (name.empty() || std::find(types.begin(), types.end(), name) != types.end()) return absl::OkStatus();
+  return fields.Unsupported(key, absl::StrCat("\"", type, "\""), absl::StrJoin(types, ", "));
+}
+
+absl::StatusOr<Resample> ParseResample(const Fields& fields, Resample fallback) {
+  REIN_ASSIGN_OR_RETURN(const int64_t resample, fields.Int("resample", static_cast<int64_t>(fallback), 0, 5));
+  if (resample < 1 || resample > 3) {
+    return fields.Unsupported("resample", absl::StrCat(resample), "1 (Lanczos), 2 (bilinear), 3 (bicubic)");
+  }
+  return static_cast<Resample>(resample);
+}
+
+absl::StatusOr<Normalization> Normalization::Parse(const Fields& fields, const std::vector<double>& mean,
+                                                   const std::vector<double>& deviation) {
+  REIN_ASSIGN_OR_RETURN(const bool rescale, fields.Bool("do_rescale", true));
+  REIN_ASSIGN_OR_RETURN(const double factor, fields.Number("rescale_factor", 1.0 / 255.0, 0, 1));
+  REIN_ASSIGN_OR_RETURN(const bool normalize, fields.Bool("do_normalize", true));
+  REIN_ASSIGN_OR_RETURN(const std::vector<double> means, fields.Numbers("image_mean", mean));
+  REIN_ASSIGN_OR_RETURN(const std::vector<double> deviations, fields.Numbers("image_std", deviation));
+  if (means.size() != 3 || deviations.size() != 3)
+    return fields.Error("image_mean", "and image_std must have 3 numbers");
+  for (double value : deviations) {
+    if (!(value > 0)) return fields.Error("image_std", "must be above 0");
+  }
+  Normalization normalization;
+  for (size_t c = 0; c < 3; ++c) {
+    for (int level = 0; level < 256; ++level) {
+      const double value = rescale ? level * factor : level;
+      normalization.tables_.push_back(
+          static_cast<float>(normalize ? (value - means[c]) / deviations[c] : value));
+    }
+  }
+  return normalization;
+}
+
+void Normalization::Write(const data::RgbImage& image, const Window& window, float* planes) const {
+  const auto columns = static_cast<size_t>(window.columns), rows = static_cast<size_t>(window.rows);
+  const float *red = table(0), *green = table(1), *blue = table(2);
+  for (size_t y = 0; y < rows; ++y) {
+    const size_t from = (static_cast<size_t>(window.top) + y) * static_cast<size_t>(image.width) +
+                        static_cast<size_t>(window.left);
+    const uint8_t* pixel = image.pixels.data() + 3 * from;
+    float* out = planes + y * columns;
+    for (size_t x = 0; x < columns; ++x, pixel += 3) {
+      out[x] = red[pixel[0]];
+      out[x + rows * columns] = green[pixel[1]];
+      out[x + 2 * rows * columns] = blue[pixel[2]];
+    }
+  }
+}
+
+}  // namespace rein::models

@@ -1,0 +1,47 @@
+// What every image processor shares: checks, settings, and the step from levels to numbers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "data/image.h"
+#include "models/image/resample.h"
+#include "models/json.h"
+
+namespace rein::models {
+
+// Errors: INVALID_ARGUMENT (empty, too large, or with a wrong number of bytes).
+absl::Status CheckImage(const data::RgbImage& image);
+
+// "image_processor_type" (or "feature_extractor_type") must be one of `types`, with or without transformers'
+// endings "Fast" and "Pil", or be missing. Errors: INVALID_ARGUMENT, UNIMPLEMENTED.
+absl::Status CheckProcessorType(const Fields& fields, absl::Span<const char* const> types);
+
+// "resample". Errors: INVALID_ARGUMENT, UNIMPLEMENTED.
+absl::StatusOr<Resample> ParseResample(const Fields& fields, Resample fallback);
+
+// (level * factor - mean) / deviation for each channel.
+class Normalization {
+ public:
+  // Reads do_rescale, rescale_factor, do_normalize, image_mean and image_std. Errors: INVALID_ARGUMENT.
+  static absl::StatusOr<Normalization> Parse(const Fields& fields, const std::vector<double>& mean,
+                                             const std::vector<double>& deviation);
+
+  // What levels 0 to 255 of a channel become: 256 numbers.
+  const float* table(size_t channel) const { return tables_.data() + 256 * channel; }
+
+  // `window` of `image` as three planes, red first: float [3, window.rows, window.columns].
+  void Write(const data::RgbImage& image, const Window& window, float* planes) const;
+
+ private:
+  std::vector<float> tables_;  // [3, 256]
+};
+
+// OpenAI's CLIP, which most families took over.
+inline const std::vector<double> kClipMean = {0.48145466, 0.4578275, 0.40821073};
+inline const std::vector<double> kClipDeviation = {0.26862954, 0.26130258, 0.27577711};
+
+}  // namespace rein::models
