@@ -50,6 +50,20 @@ std::string KindOf(const v1::Wait& wait) {
 
 absl::Time SinceOf(const v1::Wait& wait) { return absl::FromUnixNanos(wait.since_ns()); }
 
+// Before there are figures, what is waited for longest takes their place.
+std::string EarlyWait(const v1::JobStatus& status) {
+  const auto& waits = status.waiting_for();
+  if (!status.metrics().empty() || waits.empty()) return "";
+  const auto oldest = std::min_element(waits.begin(), waits.end(), [](const v1::Wait& a, const v1::Wait& b) {
+    return a.since_ns() < b.since_ns();
+  });
+  return absl::StrCat("  waiting for ", oldest->what());
+}
+
+bool IsEnding(v1::JobPhase phase) {
+  return phase == v1::JOB_STOPPING || phase == v1::JOB_FINISHED || phase == v1::JOB_FAILED;
+}
+
 }  // namespace
 
 std::string PhaseWord(v1::JobPhase phase) {
@@ -89,6 +103,13 @@ std::string LiveLine(const v1::JobStatus& status, std::optional<absl::Duration> 
   return line;
 }
 
+std::string FitToColumns(const std::string& line, int columns) {
+  const size_t width = static_cast<size_t>(std::max(1, columns));
+  if (line.size() <= width) return line;
+  const size_t gap = line.rfind("  ", width);
+  return line.substr(0, gap == std::string::npos ? width : gap);
+}
+
 Progress::Progress(FILE* out, bool terminal, std::filesystem::path run_dir, int64_t first_step,
                    int64_t total_steps)
     : out_(out),
@@ -101,7 +122,7 @@ void Progress::Show(const v1::JobStatus& status, absl::Time now) {
   status_ = status;
   ShowSteps(now);
   Remind(now);
-  if (terminal_) Draw(LiveLine(status, TimeLeft(now)));
+  if (terminal_) Draw(absl::StrCat(LiveLine(status, TimeLeft(now)), EarlyWait(status)));
 }
 
 void Progress::ShowSteps(absl::Time now) {
@@ -112,8 +133,14 @@ void Progress::ShowSteps(absl::Time now) {
       base_step_ = step;
       base_time_ = now;
     }
-    if (!terminal_ && (step % every == 0 || step == total_steps_)) Say(StepLine(metrics, total_steps_));
+    last_line_ = StepLine(metrics, total_steps_);
+    if (!terminal_ && (step % every == 0 || step == total_steps_)) SayLastLine();
   }
+}
+
+void Progress::SayLastLine() {
+  if (!last_line_.empty()) Say(last_line_);
+  last_line_.clear();
 }
 
 void Progress::SayTroubles(const v1::JobStatus& status) {
@@ -154,12 +181,12 @@ void Progress::Remind(absl::Time now) {
 
 std::optional<absl::Duration> Progress::TimeLeft(absl::Time now) const {
   if (!base_step_.has_value() || last_step() <= *base_step_) return std::nullopt;
+  if (last_step() >= total_steps_ || IsEnding(status_.phase())) return std::nullopt;
   return (now - base_time_) / (last_step() - *base_step_) * (total_steps_ - last_step());
 }
 
 void Progress::Draw(const std::string& line) {
-  const size_t columns = static_cast<size_t>(std::max(1, TerminalColumns(out_) - 1));
-  fprintf(out_, "\r\x1b[2K%s", line.substr(0, columns).c_str());
+  fprintf(out_, "\r\x1b[2K%s", FitToColumns(line, TerminalColumns(out_) - 1).c_str());
   fflush(out_);
   drawn_ = true;
 }
@@ -172,9 +199,10 @@ void Progress::Say(const std::string& text) {
 
 void Progress::Finish() {
   ShowSteps(base_time_);
-  if (drawn_) fprintf(out_, "\n");
-  fflush(out_);
+  if (drawn_) fprintf(out_, "\r\x1b[2K");
   drawn_ = false;
+  SayLastLine();
+  fflush(out_);
 }
 
 }  // namespace rein::cli

@@ -19,13 +19,18 @@ namespace rein::cli {
 std::string StepLine(const nlohmann::json& metrics, int64_t total_steps = 0);
 
 // The same from a status, with the phase in front and the time left, where it is known, after the step.
+// Before the first figures it tells the oldest wait.
 std::string LiveLine(const v1::JobStatus& status, std::optional<absl::Duration> left);
+
+// As many of the items, two spaces apart, as fit; a number is not cut in two.
+std::string FitToColumns(const std::string& line, int columns);
 
 // "generating", "paused"; "" for an unknown phase.
 std::string PhaseWord(v1::JobPhase phase);
 
-// On a terminal one line that is drawn over; elsewhere one line a step, every total/200-th where there are
-// more than 200. Restarts, and waits of more than 10 s, are said in words. For one thread.
+// On a terminal one line that is drawn over (before the first figures it names the oldest wait); elsewhere
+// one line a step, every total/200-th where there are more than 200. Restarts, and waits of more than 10 s,
+// are said in words. For one thread.
 class Progress {
  public:
   // `first_step`: last step that was finished before this start.
@@ -38,12 +43,13 @@ class Progress {
   absl::Time NextReminder() const;
   // A line of its own.
   void Say(const std::string& text);
-  // Shows what is left and ends the live line.
+  // Ends the live line: what stays is the last finished step.
   void Finish();
   int64_t last_step() const { return metrics_.last_step(); }
 
  private:
   void ShowSteps(absl::Time now);
+  void SayLastLine();
   void SayTroubles(const v1::JobStatus& status);
   void Draw(const std::string& line);
   std::optional<absl::Duration> TimeLeft(absl::Time now) const;
@@ -54,6 +60,7 @@ class Progress {
   MetricsTail metrics_;
   v1::JobStatus status_;
   bool drawn_ = false;
+  std::string last_line_;                         // of the last finished step, unless it has been said
   std::map<std::string, absl::Time> said_waits_;  // kind of wait: when it was said
   std::string said_error_;
   // First step that this start has finished, and when: the base of the time left.

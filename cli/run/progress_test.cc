@@ -65,7 +65,9 @@ class ProgressTest : public testing::Test {
  protected:
   ProgressTest() : out_(tmpfile()) {}
   ~ProgressTest() override { fclose(out_); }
-  Progress Make(int64_t total) { return Progress(out_, false, folder_.path(), 0, total); }
+  Progress Make(int64_t total, bool terminal = false) {
+    return Progress(out_, terminal, folder_.path(), 0, total);
+  }
   std::string Output() {
     rewind(out_);
     std::string text(1 << 20, '\0');
@@ -98,6 +100,62 @@ TEST_F(ProgressTest, ThinsOutLongRunsButShowsTheEnd) {
   EXPECT_THAT(output, HasSubstr("step 1001/1001"));
 }
 
+TEST_F(ProgressTest, ShowsTheLastStepOfALongRunThatWasStopped) {
+  Progress progress = Make(1001);
+  folder_.Write("metrics.jsonl", Line(5) + Line(6) + Line(7));
+  progress.Show({}, absl::Now());
+  progress.Finish();
+  EXPECT_EQ(Output(), StepLine(nlohmann::json::parse(Line(5)), 1001) + "\n" +
+                          StepLine(nlohmann::json::parse(Line(7)), 1001) + "\n");
+}
+
+TEST_F(ProgressTest, LeavesTheLastStepOnATerminal) {
+  Progress progress = Make(40, /*terminal=*/true);
+  folder_.Write("metrics.jsonl", Line(1) + Line(2));
+  v1::JobStatus status;
+  status.set_phase(v1::JOB_FINISHED);
+  status.set_step(2);
+  status.set_total_steps(40);
+  progress.Show(status, absl::Now());
+  progress.Finish();
+  EXPECT_EQ(Output(),
+            "\r\x1b[2Kfinished  step 2/40\r\x1b[2K" + StepLine(nlohmann::json::parse(Line(2)), 40) + "\n");
+}
+
+TEST_F(ProgressTest, NamesTheOldestWaitBeforeThereAreFigures) {
+  Progress progress = Make(4, /*terminal=*/true);
+  v1::JobStatus status;
+  status.set_phase(v1::JOB_STARTING);
+  const absl::Time now = absl::FromUnixSeconds(1000);
+  for (const int age : {1, 3, 2}) {
+    v1::Wait* wait = status.add_waiting_for();
+    wait->set_what(absl::StrCat("actor ", age));
+    wait->set_since_ns(absl::ToUnixNanos(now - absl::Seconds(age)));
+  }
+  progress.Show(status, now);
+  status.add_metrics()->set_name("reward_mean");
+  progress.Show(status, now);
+  EXPECT_EQ(Output(),
+            "\r\x1b[2Kstarting  step 0/0  waiting for actor 3\r\x1b[2Kstarting  step 0/0  reward 0");
+}
+
+TEST_F(ProgressTest, TellsTheTimeLeftFromTheSecondStepOnToTheLast) {
+  Progress progress = Make(4, /*terminal=*/true);
+  const absl::Time start = absl::FromUnixSeconds(1000);
+  v1::JobStatus status;
+  status.set_phase(v1::JOB_TRAINING);
+  std::string lines;
+  for (int step = 1; step <= 4; ++step) {
+    lines += Line(step);
+    folder_.Write("metrics.jsonl", lines);
+    status.set_step(step);
+    progress.Show(status, start + absl::Seconds(10 * step));
+  }
+  EXPECT_EQ(Output(),
+            "\r\x1b[2Ktraining  step 1/0\r\x1b[2Ktraining  step 2/0  20 s left"
+            "\r\x1b[2Ktraining  step 3/0  10 s left\r\x1b[2Ktraining  step 4/0");
+}
+
 TEST_F(ProgressTest, SaysWhatIsWaitedForAfterTenSecondsAndNotAgainAtOnce) {
   Progress progress = Make(40);
   const absl::Time start = absl::FromUnixSeconds(1000);
@@ -126,6 +184,14 @@ TEST_F(ProgressTest, SaysRestartsRollbacksAndErrorsOnce) {
   EXPECT_EQ(Output(),
             "an actor was restarted (1 so far)\nrolled back to the commit of step 2 (1 rollbacks so far)\n"
             "recovering: policy/policy/0 died\n");
+}
+
+TEST(FitToColumns, CutsBetweenItems) {
+  EXPECT_EQ(FitToColumns("step 1  reward 1.25", 19), "step 1  reward 1.25");
+  EXPECT_EQ(FitToColumns("step 1  reward 1.25", 18), "step 1");
+  EXPECT_EQ(FitToColumns("step 1  reward 1.25", 6), "step 1");
+  EXPECT_EQ(FitToColumns("step 1  reward 1.25", 4), "step");
+  EXPECT_EQ(FitToColumns("step 1", 0), "s");
 }
 
 TEST(LiveLine, TellsPhaseFiguresAndTimeLeft) {
