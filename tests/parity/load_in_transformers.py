@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares a model folder in Rein with the same folder in transformers: token ids, pixels through the logits, logits.
+"""Compares a model folder in Rein with the same folder in transformers: names of the weights, token ids, logits.
 
     tests/parity/load_in_transformers.py FOLDER [--rein build/release/bin/rein] [--prompt TEXT] [--image FILE]
 
-FOLDER may have been written by Rein or by transformers. Runs `rein logits` and transformers on the CPU in float32 and
-exits 0 when token ids are equal and logits differ by less than the tolerance, else 1. Needs torch, transformers,
-safetensors, numpy, pillow.
+FOLDER may have been written by Rein or by transformers. Runs `rein logits` and transformers on the CPU in float32 and exits 0 when
+transformers misses no weight and knows all, token ids are equal and logits differ by less than the tolerance, else 1. Needs torch,
+transformers, safetensors, numpy, pillow.
 """
 
 import argparse
@@ -20,17 +20,19 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
 
+QUESTION = "USER: <image>\nWhat is shown here? ASSISTANT:"
 
-def random_picture(path):
-    levels = numpy.random.default_rng(5).integers(0, 256, (48, 61, 3), dtype=numpy.uint8)
+
+def random_picture(path, height=48, width=61):
+    levels = numpy.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=numpy.uint8)
     Image.fromarray(levels).save(path)
 
 
 def rein_logits(rein, folder, prompt, image, out):
-    command = [rein, "logits", "--model", str(folder), "--raw", "--prompt", prompt, "--out", str(out)]
+    command = [str(rein), "logits", "--model", str(folder), "--raw", "--prompt", prompt, "--out", str(out)]
     if image is not None:
         command += ["--image", str(image)]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return load_file(out)
 
 
@@ -43,40 +45,58 @@ def transformers_ids(folder, prompt, placeholders, image_token_id):
     return torch.tensor(expanded)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--rein", default=str(pathlib.Path(__file__).parents[2] / "build" / "release" / "bin" / "rein"))
-    parser.add_argument("--prompt", default="USER: <image>\nWhat is shown here? ASSISTANT:")
-    parser.add_argument("--image", type=pathlib.Path, help="default: a random picture; none is used without <image>")
-    parser.add_argument("--tolerance", type=float, default=1e-4)
-    arguments = parser.parse_args()
+def transformers_pixels(folder, image):
+    """Pictures are resized by Pillow: torchvision, the other backend, rounds differently (docs/parity.md)."""
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    return processor(Image.open(image).convert("RGB"), return_tensors="pt")["pixel_values"]
 
-    with tempfile.TemporaryDirectory() as scratch:
-        image = None
-        if "<image>" in arguments.prompt:
-            image = arguments.image or pathlib.Path(scratch) / "picture.png"
-            if arguments.image is None:
-                random_picture(image)
-        ours = rein_logits(arguments.rein, arguments.folder, arguments.prompt, image, pathlib.Path(scratch) / "out.safetensors")
-        pixels = None
-        if image is not None:
-            processor = AutoImageProcessor.from_pretrained(arguments.folder)
-            pixels = processor(Image.open(image).convert("RGB"), return_tensors="pt")["pixel_values"]
 
-    model = LlavaForConditionalGeneration.from_pretrained(arguments.folder, dtype=torch.float32).eval()
+def load_model(folder):
+    """The model, and the names that transformers missed, did not expect or found in another shape."""
+    model, info = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    wrong = [f"{kind}: {', '.join(str(name) for name in sorted(info[kind])[:3])}"
+             for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[kind]]
+    return model.eval(), wrong
+
+
+def compare(rein, folder, prompt=QUESTION, image=None, tolerance=1e-4):
+    """What differs, as a list of texts; prints the measured difference."""
+    model, wrong = load_model(folder)
     image_token_id = model.config.image_token_index
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        if "<image>" in prompt and image is None:
+            image = scratch / "picture.png"
+            random_picture(image)
+        try:
+            ours = rein_logits(rein, folder, prompt, image, scratch / "out.safetensors")
+        except subprocess.CalledProcessError as error:  # its own message is on standard error
+            return wrong + [f"rein logits ended with exit status {error.returncode}"]
+        pixels = None if image is None else transformers_pixels(folder, image)
     placeholders = int((ours["input_ids"] == image_token_id).sum())
-    ids = transformers_ids(arguments.folder, arguments.prompt, placeholders, image_token_id)
+    ids = transformers_ids(folder, prompt, placeholders, image_token_id)
     if not torch.equal(ids, ours["input_ids"].long()):
-        print(f"token ids differ:\n  rein         {ours['input_ids'].tolist()}\n  transformers {ids.tolist()}")
-        return 1
+        return wrong + [f"token ids differ: rein {ours['input_ids'].tolist()}, transformers {ids.tolist()}"]
     with torch.no_grad():
         theirs = model(input_ids=ids[None], pixel_values=pixels).logits[0]
     difference = (theirs - ours["logits"]).abs().max().item()
-    print(f"{len(ids)} tokens, {placeholders} placeholders, largest difference of logits {difference:.2e} "
-          f"(largest logit {theirs.abs().max().item():.2f}, tolerance {arguments.tolerance:.0e})")
-    return 0 if difference < arguments.tolerance else 1
+    print(f"{folder.name}: {len(ids)} tokens, {placeholders} placeholders, largest difference of logits {difference:.2e} "
+          f"(largest logit {theirs.abs().max().item():.2f}, tolerance {tolerance:.0e})")
+    # A difference that is not a number is none that is small.
+    return wrong if difference < tolerance else wrong + [f"logits differ by {difference:.2e}"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--rein", default=pathlib.Path(__file__).parents[2] / "build" / "release" / "bin" / "rein")
+    parser.add_argument("--prompt", default=QUESTION)
+    parser.add_argument("--image", type=pathlib.Path, help="default: a random picture; none is used without <image>")
+    parser.add_argument("--tolerance", type=float, default=1e-4)
+    arguments = parser.parse_args()
+    wrong = compare(arguments.rein, arguments.folder, arguments.prompt, arguments.image, arguments.tolerance)
+    print("\n".join(wrong) or "equal")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
