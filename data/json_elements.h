@@ -1,0 +1,48 @@
+// Cuts a JSON file into the texts of its records without parsing them: lines, or elements of one list. Not
+// for other folders.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace rein::data {
+
+class JsonElements {
+ public:
+  // A longer element is cut off here, so that a file without an end costs no more memory.
+  static constexpr size_t kMaxElementBytes = size_t{64} << 20;
+
+  // From the start, or from an offset() of before. A file that begins with "[" is a list, else lines.
+  // Errors: NOT_FOUND, INVALID_ARGUMENT (empty, compressed, parquet, or not text).
+  static absl::StatusOr<JsonElements> Open(const std::filesystem::path& file, int64_t offset = 0);
+
+  // The text of the next element, empty where it is longer than kMaxElementBytes; false at the end. Blank
+  // lines are skipped. Errors: INVALID_ARGUMENT (the list ends early: names the byte).
+  absl::StatusOr<bool> Next(std::string& text);
+
+  // Of the byte behind the element that Next gave last.
+  int64_t offset() const { return offset_; }
+
+ private:
+  explicit JsonElements(std::filesystem::path file)
+      : path_(std::move(file)), file_(path_, std::ios::binary) {}
+
+  absl::Status FindLayout();
+  int Take();  // the next byte; -1 at the end
+  absl::StatusOr<bool> NextLine(std::string& text);
+  absl::StatusOr<bool> NextOfList(std::string& text);
+  bool TakeElement(int first, std::string& text);  // false: the file ends within it
+  absl::Status EndsEarly() const;
+
+  std::filesystem::path path_;
+  std::ifstream file_;
+  bool is_list_ = false;
+  int64_t offset_ = 0;
+};
+
+}  // namespace rein::data

@@ -1,0 +1,81 @@
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "data/json_elements.h"
+#include "data/record_files.h"
+
+namespace rein::data {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kBlockRows = 256;
+constexpr int64_t kBlockBytes = 8 << 20;
+
+class JsonSource : public RecordSource {
+ public:
+  // `rows` < 0: to the end.
+  JsonSource(JsonElements elements, int64_t rows) : elements_(std::move(elements)), rows_(rows) {}
+
+  absl::StatusOr<bool> Next(Record& record) override {
+    if (rows_ == 0) return false;
+    REIN_ASSIGN_OR_RETURN(const bool found, elements_.Next(text_));
+    if (!found) return false;
+    if (rows_ > 0) --rows_;
+    record.problem.clear();
+    record.fields = json::parse(text_, nullptr, /*allow_exceptions=*/false);
+    if (text_.empty()) {
+      record.problem = absl::StrCat("record over ", JsonElements::kMaxElementBytes >> 20, " MiB");
+    } else if (record.fields.is_discarded()) {
+      record.problem = "not JSON";
+    } else if (!record.fields.is_object()) {
+      record.problem = "not a JSON object";
+    }
+    return true;
+  }
+
+ private:
+  JsonElements elements_;
+  int64_t rows_;
+  std::string text_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RecordSource>> OpenJson(const std::filesystem::path& file, int64_t offset,
+                                                       int64_t rows) {
+  REIN_ASSIGN_OR_RETURN(JsonElements elements, JsonElements::Open(file, offset));
+  return std::make_unique<JsonSource>(std::move(elements), rows);
+}
+
+absl::StatusOr<std::vector<std::string>> JsonKeys(const std::filesystem::path& file) {
+  REIN_ASSIGN_OR_RETURN(const std::unique_ptr<RecordSource> source, OpenJson(file, 0, -1));
+  std::vector<std::string> keys;
+  Record record;
+  while (true) {
+    REIN_ASSIGN_OR_RETURN(const bool found, source->Next(record));
+    if (!found) return keys;
+    if (!record.problem.empty()) continue;
+    for (const auto& [key, value] : record.fields.items()) keys.push_back(key);
+    return keys;
+  }
+}
+
+absl::StatusOr<std::vector<Block>> JsonBlocks(const std::filesystem::path& file) {
+  REIN_ASSIGN_OR_RETURN(JsonElements elements, JsonElements::Open(file));
+  std::vector<Block> blocks;
+  std::string text;
+  while (true) {
+    const int64_t begin = elements.offset();
+    REIN_ASSIGN_OR_RETURN(const bool found, elements.Next(text));
+    if (!found) return blocks;
+    if (blocks.empty() || blocks.back().rows >= kBlockRows || blocks.back().bytes >= kBlockBytes)
+      blocks.push_back({file, begin, 0, 0});
+    ++blocks.back().rows;
+    blocks.back().bytes += elements.offset() - begin;
+  }
+}
+
+}  // namespace rein::data
