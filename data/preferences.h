@@ -1,10 +1,8 @@
-// Rows of the BeaverTails-V schema, read from and written to parquet.
+// Rows of the BeaverTails-V schema: what jobs and trainers work on. Written to parquet, read from any format.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +10,9 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "data/read_options.h"
+#include "data/read_report.h"
+#include "data/row.h"
 
 namespace rein::data {
 
@@ -31,30 +32,32 @@ struct PreferenceRow {
   bool operator==(const PreferenceRow&) const = default;
 };
 
-// Names of the columns in the file. Keys are the canonical names below; a missing key means that the name is
-// canonical. question, image, response_1, response_2, more_helpful_response_id, safer_response_id,
-// response_1_harmless_rate, response_2_harmless_rate, is_response_1_safe, is_response_2_safe,
-// response_1_helpful_rate, response_2_helpful_rate, category, image_severity. The helpful rates and the
-// severity are optional.
-using ColumnNames = std::map<std::string, std::string>;
-
-// What was read, and what was dropped and why ("equal responses": 3).
-struct ReadReport {
-  int64_t rows = 0;
-  int64_t kept = 0;
-  std::map<std::string, int64_t> dropped;
+// What a caller needs of every row; rows that lack it are dropped with what they lack.
+enum class Need {
+  kQuestion,     // a prompt
+  kAnswer,       // a question and response[0]
+  kHelpfulPair,  // two responses and more_helpful
+  kPair,         // two responses, more_helpful, safer and labels; rates are +-1 where only labels are there
 };
 
-// Calls `visit` for every valid row of a parquet file, or of all *.parquet files below a folder in name
-// order, one record batch in memory at a time. `visit` returns an error to stop. Rows with equal responses,
-// ids outside {1, 2} or ratings outside -3..3 are dropped and counted. Errors: NOT_FOUND (no file),
-// INVALID_ARGUMENT (not parquet, truncated, empty, or a column is missing: lists those found).
+// A row as a preference row: what it does not say keeps its default, ids stay 0. Errors: FAILED_PRECONDITION
+// (the row lacks what is needed, or has several pictures; the message is the reason and does not vary with
+// the row).
+absl::StatusOr<PreferenceRow> ToPreference(Row row, Need need);
+Row FromPreference(PreferenceRow row);
+
+// Calls `visit` for every usable row of a file, or of all files below a folder in name order, in any format
+// that RowReader knows, one record batch in memory at a time. Pictures are not looked at. `visit` returns an
+// error to stop. Rows that break their format or lack what is needed are dropped and counted. Errors: those
+// of RowReader.
 absl::StatusOr<ReadReport> ReadPreferences(const std::filesystem::path& path, const ColumnNames& columns,
-                                           absl::FunctionRef<absl::Status(PreferenceRow)> visit);
+                                           absl::FunctionRef<absl::Status(PreferenceRow)> visit,
+                                           Need need = Need::kPair);
 
 // All rows at once; for data that fits into memory.
 absl::StatusOr<std::vector<PreferenceRow>> LoadPreferences(const std::filesystem::path& path,
-                                                           const ColumnNames& columns = {});
+                                                           const ColumnNames& columns = {},
+                                                           Need need = Need::kPair);
 
 // Writes one parquet file in the hub's layout (image as struct<bytes, path>), whole or not at all.
 absl::Status WritePreferences(const std::filesystem::path& path, const std::vector<PreferenceRow>& rows);

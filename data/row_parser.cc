@@ -1,0 +1,97 @@
+#include "data/row_parser.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "base/status.h"
+#include "data/fields.h"
+#include "data/formats.h"
+#include "data/parse_formats.h"
+#include "data/pictures.h"
+
+namespace rein::data {
+namespace {
+
+constexpr char kContradiction[] = "rating contradicts the label";
+
+// Returns why the row is dropped, or "".
+std::string SettleContradiction(const ReadOptions& options, Response& response, ReadReport& report) {
+  if (!response.is_safe || !response.harmless_rate || *response.is_safe == (*response.harmless_rate >= 0))
+    return "";
+  ++report.noted[kContradiction];
+  switch (options.contradiction) {
+    case Contradiction::kKeep:
+      break;
+    case Contradiction::kDrop:
+      return kContradiction;
+    case Contradiction::kTrustRating:
+      response.is_safe = *response.harmless_rate >= 0;
+      break;
+    // The nearest rate that agrees.
+    case Contradiction::kTrustLabel:
+      response.harmless_rate = *response.is_safe ? 0 : -1;
+      break;
+  }
+  return "";
+}
+
+// Label and rate of an answer, of which one may say the other.
+std::string SettleResponse(const ReadOptions& options, Response& response, ReadReport& report) {
+  if (response.is_safe && !response.harmless_rate) {
+    response.harmless_rate = *response.is_safe ? options.safe_rate : options.unsafe_rate;
+    if (response.harmless_rate) ++report.noted["rate taken from the label"];
+  } else if (!response.is_safe && response.harmless_rate) {
+    response.is_safe = *response.harmless_rate >= 0;
+    ++report.noted["label taken from the rate"];
+  }
+  return SettleContradiction(options, response, report);
+}
+
+std::string Settle(const ReadOptions& options, Row& row, ReadReport& report) {
+  if (absl::StripAsciiWhitespace(row.question).empty()) return "no question";
+  if (row.responses.size() == 2 && row.responses[0].text == row.responses[1].text) return "equal responses";
+  for (const Picture& picture : row.pictures) {
+    if (std::string reason = CheckPicture(picture, options); !reason.empty()) return reason;
+  }
+  for (Response& response : row.responses) {
+    if (std::string reason = SettleResponse(options, response, report); !reason.empty()) return reason;
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::StatusOr<RowParser> RowParser::Make(const std::filesystem::path& file, const ReadOptions& options) {
+  RowParser parser(file, &options);
+  REIN_ASSIGN_OR_RETURN(const std::vector<std::string> found, ColumnsOf(file));
+  // JSON without a record; an empty parquet file still has its columns.
+  if (found.empty()) return parser;
+  const absl::StatusOr<Format> format = RecogniseFormat(found, options);
+  if (!format.ok()) return BadFile(file, format.status().message());
+  parser.format_ = *format;
+  parser.columns_ = UsedColumns(*format, found, options.columns);
+  return parser;
+}
+
+void RowParser::Parse(const Record& record, ReadReport& report, std::vector<Row>& rows) const {
+  const auto drop = [&report](const std::string& reason) {
+    ++report.rows;
+    ++report.dropped[reason];
+  };
+  if (!record.problem.empty()) return drop(record.problem);
+  Fields fields(record.fields, options_->columns);
+  const std::vector<Picture> pictures = ReadPictures(file_, *options_, fields);
+  std::vector<Row> parsed = ParseFields(format_, *options_, pictures.size(), fields, report);
+  if (!fields.reason().empty()) return drop(fields.reason());
+  for (Row& row : parsed) {
+    row.pictures = pictures;
+    if (const std::string reason = Settle(*options_, row, report); !reason.empty()) {
+      drop(reason);
+      continue;
+    }
+    ++report.rows;
+    rows.push_back(std::move(row));
+  }
+}
+
+}  // namespace rein::data
