@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/decoder_model.h"
 #include "models/json.h"
 #include "models/llava/model.h"
 #include "models/llava/processor.h"
@@ -14,14 +15,13 @@ namespace {
 
 struct Family {
   const char* model_type;
-  absl::StatusOr<std::unique_ptr<VisionLanguageModel>> (*load)(const std::filesystem::path&,
-                                                               const LoadOptions&);
-  absl::StatusOr<std::unique_ptr<VisionLanguageModel>> (*make_random)(const std::filesystem::path&, uint64_t,
-                                                                      const LoadOptions&);
+  DecoderModel::Maker make;
   absl::StatusOr<std::unique_ptr<Processor>> (*load_processor)(const std::filesystem::path&);
 };
 
-constexpr Family kFamilies[] = {{"llava", LlavaModel::Load, LlavaModel::MakeRandom, LlavaProcessor::Load}};
+constexpr Family kFamilies[] = {
+    {"llava", LlavaModel::Make, LlavaProcessor::Load},
+};
 
 absl::StatusOr<const Family*> FamilyOf(const std::filesystem::path& folder) {
   REIN_ASSIGN_OR_RETURN(const SideFiles files, ReadSideFiles(folder));
@@ -49,7 +49,7 @@ absl::StatusOr<std::unique_ptr<VisionLanguageModel>> LoadModel(const std::filesy
                                                                const LoadOptions& options) {
   REIN_RETURN_IF_ERROR(CheckDtype(options.dtype));
   REIN_ASSIGN_OR_RETURN(const Family* family, FamilyOf(folder));
-  return family->load(folder, options);
+  return DecoderModel::Load(folder, options, family->make);
 }
 
 absl::StatusOr<std::unique_ptr<VisionLanguageModel>> MakeRandomModel(const std::filesystem::path& folder,
@@ -57,7 +57,7 @@ absl::StatusOr<std::unique_ptr<VisionLanguageModel>> MakeRandomModel(const std::
                                                                      const LoadOptions& options) {
   REIN_RETURN_IF_ERROR(CheckDtype(options.dtype));
   REIN_ASSIGN_OR_RETURN(const Family* family, FamilyOf(folder));
-  return family->make_random(folder, seed, options);
+  return DecoderModel::MakeRandom(folder, seed, options, family->make);
 }
 
 absl::StatusOr<std::unique_ptr<Processor>> Processor::Load(const std::filesystem::path& folder) {

@@ -50,6 +50,7 @@ struct CachedInput {
     std::vector<int32_t> block_table;  // covers past and new tokens
     int64_t past_tokens = 0;
     int64_t new_tokens = 0;
+    int64_t position_offset = 0;  // PositionOffset of the pictures in the past, 0 without any
   };
   at::Tensor token_ids;  // int64 [T], new tokens end to end
   std::vector<Sequence> sequences;
@@ -57,7 +58,7 @@ struct CachedInput {
 };
 
 struct ModelShape {
-  std::string family;  // "llava"
+  std::string family;  // model_type of config.json
   int64_t vocab_size = 0;
   int64_t hidden = 0;
   int64_t layers = 0;
@@ -66,6 +67,8 @@ struct ModelShape {
   int64_t head_dim = 0;
   int64_t max_positions = 0;
   int64_t image_token_id = -1;
+  // Placeholders of one picture that stand side by side, with other tokens between such runs; 0: all do.
+  int64_t image_run_tokens = 0;
   bool has_score_head = false;
 };
 
@@ -84,6 +87,10 @@ class VisionLanguageModel {
   // Errors: INVALID_ARGUMENT (placeholders and features disagree: both counts; id outside the vocabulary; too
   // long).
   virtual absl::StatusOr<at::Tensor> Forward(const PackedInput& input) = 0;
+
+  // What pictures do to the positions of the tokens after them: such a token, at index i of its sequence, has
+  // position i + PositionOffset. 0 or less; 0 in families whose positions count tokens. Pure.
+  virtual int64_t PositionOffset(absl::Span<const ProcessedImage> /*images*/) const { return 0; }
 
   // The same for new tokens only; writes their keys and values into the cache. No gradient.
   virtual absl::StatusOr<at::Tensor> ForwardCached(const CachedInput& input, KvCache& cache) = 0;

@@ -10,22 +10,17 @@
 #include "kernels/ops.h"
 
 namespace rein::models {
-namespace {
 
-constexpr char kPrefix[] = "language_model.model.";
-
-}  // namespace
-
-LlamaDecoder::LlamaDecoder(const LlamaConfig& config, Parameters& parameters)
+LlamaDecoder::LlamaDecoder(const LlamaConfig& config, const DecoderNames& names, Parameters& parameters)
     : config_(config), scale_(1.0 / std::sqrt(static_cast<double>(config.head_dim))) {
   using Fill = Parameters::Fill;
   const double deviation = config.initializer_range;
   const int64_t q_rows = config.heads * config.head_dim;
   const int64_t kv_rows = config.kv_heads * config.head_dim;
-  embedding_ = parameters.Add(absl::StrCat(kPrefix, "embed_tokens.weight"),
-                              {config.vocab_size, config.hidden}, Fill::kNormal, deviation);
+  embedding_ = parameters.Add(names.prefix + "embed_tokens.weight", {config.vocab_size, config.hidden},
+                              Fill::kNormal, deviation);
   for (int64_t i = 0; i < config.layers; ++i) {
-    const std::string prefix = absl::StrCat(kPrefix, "layers.", i, ".");
+    const std::string prefix = absl::StrCat(names.prefix, "layers.", i, ".");
     const std::string attention = prefix + "self_attn.";
     Layer layer;
     layer.input_norm = parameters.Add(prefix + "input_layernorm.weight", {config.hidden}, Fill::kOnes);
@@ -33,7 +28,7 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, Parameters& parameters)
         {{attention + "q_proj", q_rows}, {attention + "k_proj", kv_rows}, {attention + "v_proj", kv_rows}},
         config.hidden, config.attention_bias, deviation);
     layer.output =
-        parameters.AddLinear(attention + "o_proj", config.hidden, q_rows, config.attention_bias, deviation);
+        parameters.AddLinear(attention + "o_proj", config.hidden, q_rows, config.output_bias, deviation);
     layer.post_attention_norm =
         parameters.Add(prefix + "post_attention_layernorm.weight", {config.hidden}, Fill::kOnes);
     layer.gate_up = parameters.AddJoined(
@@ -43,10 +38,10 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, Parameters& parameters)
                                       config.mlp_bias, deviation);
     layers_.push_back(std::move(layer));
   }
-  norm_ = parameters.Add(absl::StrCat(kPrefix, "norm.weight"), {config.hidden}, Fill::kOnes);
-  head_ = config.tied ? embedding_
-                      : parameters.Add("language_model.lm_head.weight", {config.vocab_size, config.hidden},
-                                       Fill::kNormal, deviation);
+  norm_ = parameters.Add(names.prefix + "norm.weight", {config.hidden}, Fill::kOnes);
+  head_ = config.tied
+              ? embedding_
+              : parameters.Add(names.head, {config.vocab_size, config.hidden}, Fill::kNormal, deviation);
 }
 
 at::Tensor LlamaDecoder::Embed(const at::Tensor& ids) const { return at::embedding(embedding_, ids); }
@@ -68,8 +63,22 @@ LlamaDecoder::Rotation LlamaDecoder::RotationAt(const at::Tensor& positions, at:
   const int64_t needed = positions.numel() == 0 ? 0 : positions.max().item<int64_t>() + 1;
   const int64_t ready = cos_.defined() ? cos_.size(0) : 0;
   if (needed > ready) ExtendTables(std::min(config_.max_positions, std::max<int64_t>(256, 2 * needed)));
-  const at::Tensor rows = positions.to(device);
+  const at::Tensor rows = positions.flatten().to(device);
+  if (positions.dim() == 2) return {PickSections(cos_, rows), PickSections(sin_, rows)};
   return {cos_.index_select(0, rows), sin_.index_select(0, rows)};
+}
+
+at::Tensor LlamaDecoder::PickSections(const at::Tensor& table, const at::Tensor& rows) const {
+  const at::Tensor all = table.index_select(0, rows).view({3, -1, config_.head_dim});
+  std::vector<at::Tensor> pieces;
+  int64_t column = 0;
+  for (int half = 0; half < 2; ++half) {  // the two members of every pair
+    for (size_t i = 0; i < config_.mrope_sections.size(); ++i) {
+      pieces.push_back(all[static_cast<int64_t>(i % 3)].narrow(1, column, config_.mrope_sections[i]));
+      column += config_.mrope_sections[i];
+    }
+  }
+  return at::cat(pieces, 1);
 }
 
 LlamaDecoder::Heads LlamaDecoder::Project(const Layer& layer, const at::Tensor& normed,

@@ -26,10 +26,20 @@ struct LlamaConfig {
   Activation activation = Activation::kSilu;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000.0;
-  bool attention_bias = false;
+  bool attention_bias = false;  // of queries, keys and values
+  bool output_bias = false;     // of the projection after attention
   bool mlp_bias = false;
   bool tied = false;
   double initializer_range = 0.02;
+  // Multimodal rotary positions: three rows of positions, and the pairs of a head that take theirs from each
+  // row in turn. Sums up to head_dim / 2; empty: one row.
+  std::vector<int64_t> mrope_sections;
+};
+
+// How a family calls the tensors of its decoder.
+struct DecoderNames {
+  std::string prefix;  // of "embed_tokens.weight", "layers.0.…", "norm.weight"
+  std::string head;    // the whole name
 };
 
 // Where new tokens go in a cache and what each of them sees.
@@ -42,13 +52,13 @@ struct CachePlan {
 
 class LlamaDecoder {
  public:
-  // Adds its tensors as "language_model.model.…" and "language_model.lm_head.weight" (absent when tied).
-  LlamaDecoder(const LlamaConfig& config, Parameters& parameters);
+  // Adds its tensors; no head when it is tied.
+  LlamaDecoder(const LlamaConfig& config, const DecoderNames& names, Parameters& parameters);
 
   // ids: int64 [T] -> [T, hidden].
   at::Tensor Embed(const at::Tensor& ids) const;
-  // x: [T, hidden], positions: int64 [T] on the CPU, each below max_positions. After the final norm, [T,
-  // hidden].
+  // x: [T, hidden], positions: int64 [T] or, with mrope_sections, [3, T] on the CPU, each below
+  // max_positions. After the final norm, [T, hidden].
   at::Tensor Forward(const at::Tensor& x, const at::Tensor& positions,
                      const std::vector<int64_t>& cu_seqlens);
   at::Tensor ForwardCached(const at::Tensor& x, const at::Tensor& positions, const CachePlan& plan,
@@ -73,6 +83,8 @@ class LlamaDecoder {
   };
   Rotation RotationAt(const at::Tensor& positions, at::Device device);
   void ExtendTables(int64_t positions);
+  // table: [positions, head_dim], rows: int64 [3 * T] -> [T, head_dim], each section from its row.
+  at::Tensor PickSections(const at::Tensor& table, const at::Tensor& rows) const;
   Heads Project(const Layer& layer, const at::Tensor& normed, const Rotation& rotation) const;
   // Output projection, residual and feed-forward.
   at::Tensor Finish(const Layer& layer, const at::Tensor& x, const at::Tensor& attended) const;

@@ -2,72 +2,22 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/config_fields.h"
+#include "models/llama/config.h"
 
 namespace rein::models {
 namespace {
 
 constexpr int64_t kMaxSize = 1 << 20;
 
-absl::StatusOr<Activation> ReadActivation(const Fields& fields, const std::string& key,
-                                          const std::string& fallback) {
-  REIN_ASSIGN_OR_RETURN(const std::string name, fields.String(key, fallback));
-  auto activation = ParseActivation(name);
-  if (!activation.ok()) return WithContext(activation.status(), absl::StrCat(fields.where(), ": ", key));
-  return *activation;
-}
-
-absl::Status RefuseDropout(const Fields& fields) {
-  REIN_ASSIGN_OR_RETURN(const double dropout, fields.Number("attention_dropout", 0, 0, 1));
-  if (dropout == 0) return absl::OkStatus();
-  return fields.Unsupported("attention_dropout", absl::StrCat(dropout), "0");
-}
-
-absl::Status ReadRope(const Fields& text, LlamaConfig& config) {
-  REIN_ASSIGN_OR_RETURN(config.rope_theta, text.Number("rope_theta", 10000.0, 1.0, 1e12));
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    REIN_ASSIGN_OR_RETURN(const Fields rope, text.Object(key));
-    REIN_ASSIGN_OR_RETURN(config.rope_theta, rope.Number("rope_theta", config.rope_theta, 1.0, 1e12));
-    REIN_ASSIGN_OR_RETURN(const std::string old_name, rope.String("type", "default"));
-    REIN_ASSIGN_OR_RETURN(const std::string type, rope.String("rope_type", old_name));
-    if (type != "default") return rope.Unsupported("rope_type", type, "default");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadTextSizes(const Fields& text, LlamaConfig& config) {
-  REIN_ASSIGN_OR_RETURN(config.vocab_size, text.Int("vocab_size", 32000, 1, int64_t{1} << 24));
-  REIN_ASSIGN_OR_RETURN(config.hidden, text.Int("hidden_size", 4096, 1, kMaxSize));
-  REIN_ASSIGN_OR_RETURN(config.intermediate, text.Int("intermediate_size", 11008, 1, kMaxSize));
-  REIN_ASSIGN_OR_RETURN(config.layers, text.Int("num_hidden_layers", 32, 1, 1024));
-  REIN_ASSIGN_OR_RETURN(config.heads, text.Int("num_attention_heads", 32, 1, 4096));
-  REIN_ASSIGN_OR_RETURN(config.kv_heads, text.Int("num_key_value_heads", config.heads, 1, 4096));
-  REIN_ASSIGN_OR_RETURN(config.head_dim, text.Int("head_dim", config.hidden / config.heads, 1, 4096));
-  REIN_ASSIGN_OR_RETURN(config.max_positions, text.Int("max_position_embeddings", 2048, 1, int64_t{1} << 24));
-  if (config.heads % config.kv_heads != 0) {
-    return text.Error("num_key_value_heads", absl::StrCat("is ", config.kv_heads, "; it must divide the ",
-                                                          config.heads, " attention heads"));
-  }
-  if (!text.Has("head_dim") && config.hidden % config.heads != 0) {
-    return text.Error("hidden_size", absl::StrCat("is ", config.hidden, "; it must be a multiple of the ",
-                                                  config.heads, " attention heads"));
-  }
-  if (config.head_dim % 2 != 0)
-    return text.Error("head_dim", absl::StrCat("is ", config.head_dim, "; it must be even"));
-  return absl::OkStatus();
-}
-
 absl::Status ReadText(const Fields& text, LlamaConfig& config) {
   REIN_ASSIGN_OR_RETURN(const std::string type, text.String("model_type", "llama"));
   if (type != "llama" && type != "llava") return text.Unsupported("model_type", type, "llama");
-  REIN_RETURN_IF_ERROR(ReadTextSizes(text, config));
-  REIN_RETURN_IF_ERROR(ReadRope(text, config));
-  REIN_RETURN_IF_ERROR(RefuseDropout(text));
-  REIN_ASSIGN_OR_RETURN(config.activation, ReadActivation(text, "hidden_act", "silu"));
-  REIN_ASSIGN_OR_RETURN(config.rms_norm_eps, text.Number("rms_norm_eps", 1e-6, 0, 1));
+  config.kv_heads = 0;
+  REIN_RETURN_IF_ERROR(ReadLlamaConfig(text, {"default"}, config));
   REIN_ASSIGN_OR_RETURN(config.attention_bias, text.Bool("attention_bias", false));
+  config.output_bias = config.attention_bias;
   REIN_ASSIGN_OR_RETURN(config.mlp_bias, text.Bool("mlp_bias", false));
-  REIN_ASSIGN_OR_RETURN(config.tied, text.Bool("tie_word_embeddings", false));
-  REIN_ASSIGN_OR_RETURN(config.initializer_range, text.Number("initializer_range", 0.02, 0, 1));
   return absl::OkStatus();
 }
 
@@ -160,12 +110,7 @@ absl::StatusOr<LlavaConfig> ParseLlavaConfig(const Json& json, const std::string
 
 std::string RenderLlavaConfig(const Json& json, const LlavaConfig& config, const std::string& dtype) {
   Json rendered = json;
-  Json& text = rendered.contains("text_config") && rendered["text_config"].is_object()
-                   ? rendered["text_config"]
-                   : rendered;
-  text["rope_theta"] = config.text.rope_theta;
-  text["rope_parameters"] = {{"rope_theta", config.text.rope_theta}, {"rope_type", "default"}};
-  text.erase("rope_scaling");
+  RenderRope(config.text, TextObject(rendered));
   rendered["torch_dtype"] = dtype;
   rendered["dtype"] = dtype;
   return rendered.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -1,0 +1,24 @@
+// The text settings of a configuration, in every spelling, for all families with a Llama-like decoder.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "models/json.h"
+#include "models/llama/decoder.h"
+
+namespace rein::models {
+
+// Reads what `text` holds into `config`, whose values on entry are the family's defaults (kv_heads 0: as many
+// as heads; head_dim: hidden / heads). `rope_types` are the spellings of unscaled rotary positions that the
+// family knows; every other one is refused by its name. Errors: INVALID_ARGUMENT (impossible value),
+// UNIMPLEMENTED (rope scaling, activation, dropout).
+absl::Status ReadLlamaConfig(const Fields& text, absl::Span<const char* const> rope_types,
+                             LlamaConfig& config);
+
+// Writes the rope settings in the old and the new spelling.
+void RenderRope(const LlamaConfig& config, Json& text);
+
+// The object that holds the text settings: text_config, or the root of folders from before it.
+Json& TextObject(Json& root);
+
+}  // namespace rein::models
