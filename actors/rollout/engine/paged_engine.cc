@@ -130,7 +130,8 @@ PagedEngine::PagedEngine(models::VisionLanguageModel* model, const models::Proce
               .max_positions = model->shape().max_positions,
               .cache_tokens = blocks * options.block_tokens,
               .vocab_size = model->shape().vocab_size,
-              .image_token_id = model->shape().image_token_id},
+              .image_token_id = model->shape().image_token_id,
+              .image_run_tokens = model->shape().image_run_tokens},
       is_end_token_(EndTokens(*processor, model->shape().vocab_size)),
       cache_(model->MakeCache(blocks, options.block_tokens)),
       allowed_(AllowedTokens(*processor, model->shape()).to(DeviceOf(*model))),
@@ -140,6 +141,7 @@ absl::Status PagedEngine::Add(GenerationRequest request) {
   REIN_RETURN_IF_ERROR(CheckRequest(request, limits_));
   auto prompt = std::make_shared<Prompt>();
   prompt->request = std::move(request);
+  prompt->position_offset = model_->PositionOffset(prompt->request.images);
   scheduler_.Add(std::move(prompt));
   return absl::OkStatus();
 }
@@ -207,7 +209,8 @@ absl::StatusOr<PagedEngine::Rows> PagedEngine::Compute() {
     if (sequence->pending() == 0) continue;
     input.sequences.push_back({.block_table = sequence->blocks,
                                .past_tokens = sequence->computed,
-                               .new_tokens = sequence->pending()});
+                               .new_tokens = sequence->pending(),
+                               .position_offset = sequence->prompt->position_offset});
     tokens.insert(tokens.end(), sequence->tokens.end() - sequence->pending(), sequence->tokens.end());
   }
   const auto decoded = static_cast<int64_t>(input.sequences.size());

@@ -44,7 +44,7 @@ absl::Status CheckTokens(const GenerationRequest& request, const RequestLimits& 
   return absl::OkStatus();
 }
 
-// Each picture's placeholders stand side by side, and there are as many as it has features.
+// The placeholders of each run of a picture stand side by side, and there are as many as it has features.
 absl::Status CheckImages(const GenerationRequest& request, const RequestLimits& limits) {
   const std::vector<int32_t>& tokens = request.prompt_tokens;
   const auto is_placeholder = [&](int32_t token) { return token == limits.image_token_id; };
@@ -57,13 +57,17 @@ absl::Status CheckImages(const GenerationRequest& request, const RequestLimits& 
   }
   auto at = tokens.begin();
   for (const models::ProcessedImage& image : request.images) {
-    at = std::find_if(at, tokens.end(), is_placeholder);
-    const auto end = std::find_if_not(at, tokens.end(), is_placeholder);
-    if (end - at < image.feature_count) {
-      return Invalid("a picture with ", image.feature_count, " features meets a run of ", end - at,
-                     " image placeholders");
+    const int64_t longest = limits.image_run_tokens > 0 ? limits.image_run_tokens : image.feature_count;
+    for (int64_t left = image.feature_count; left > 0; left -= longest) {
+      at = std::find_if(at, tokens.end(), is_placeholder);
+      const auto end = std::find_if_not(at, tokens.end(), is_placeholder);
+      const int64_t run = std::min(left, longest);
+      if (end - at < run) {
+        return Invalid("a picture with ", image.feature_count, " features meets a run of ", end - at,
+                       " image placeholders; ", run, " must stand side by side");
+      }
+      at += run;
     }
-    at += image.feature_count;
   }
   return absl::OkStatus();
 }

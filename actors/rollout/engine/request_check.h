@@ -16,6 +16,7 @@ struct RequestLimits {
   int64_t cache_tokens = 0;   // that all blocks together hold
   int64_t vocab_size = 0;
   int64_t image_token_id = -1;
+  int64_t image_run_tokens = 0;  // of the model's shape
 };
 
 // Errors of all: INVALID_ARGUMENT, naming what the request has and what is allowed.

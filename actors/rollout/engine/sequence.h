@@ -19,6 +19,8 @@ struct Prompt {
   // Of the whole prompt, the last one partly filled; empty while there is no prefix.
   std::vector<int32_t> blocks;
   at::Tensor last_hidden;  // [1, hidden], of the last prompt token
+  // Of the prompt's pictures; whatever is computed after the prompt stands that much off its index.
+  int64_t position_offset = 0;
 
   int64_t length() const { return static_cast<int64_t>(request.prompt_tokens.size()); }
 };
