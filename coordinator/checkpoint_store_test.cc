@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "coordinator/tiny_disk.h"
+#include "base/tiny_disk.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

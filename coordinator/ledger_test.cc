@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/file.h"
+#include "base/tiny_disk.h"
 #include "coordinator/sqlite.h"
-#include "coordinator/tiny_disk.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

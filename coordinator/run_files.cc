@@ -11,10 +11,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/append_file.h"
 #include "base/file.h"
 #include "base/log_line.h"
 #include "base/status.h"
-#include "coordinator/append_file.h"
 #include "data/image.h"
 
 namespace rein::coordinator {

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "coordinator/tensorboard.h"
+#include "base/tensorboard.h"
 #include "nlohmann/json.hpp"
 
 namespace rein::coordinator {

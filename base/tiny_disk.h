@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace rein::coordinator {
+namespace rein {
 
 // Mounted in a mount namespace of the calling thread, so that nothing outlives the test. Where the process
 // may not mount, `folder` stays empty and the test is skipped.
@@ -34,4 +34,4 @@ class TinyDisk {
   std::filesystem::path folder_;
 };
 
-}  // namespace rein::coordinator
+}  // namespace rein

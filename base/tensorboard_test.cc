@@ -1,4 +1,4 @@
-#include "coordinator/tensorboard.h"
+#include "base/tensorboard.h"
 
 #include <unistd.h>
 
@@ -13,15 +13,12 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/wire_format_lite.h"
 #include "gtest/gtest.h"
 
-namespace rein::coordinator {
+namespace rein {
 namespace {
 
 namespace fs = std::filesystem;
-using google::protobuf::internal::WireFormatLite;
 using testing::ElementsAre;
 using testing::Pair;
 using testing::SizeIs;
@@ -58,28 +55,40 @@ struct Field {
   std::string bytes;
 };
 
+uint64_t ReadVarint(const std::string& bytes, size_t& at) {
+  uint64_t value = 0;
+  for (int shift = 0; shift < 64; shift += 7) {
+    const auto byte = static_cast<uint8_t>(bytes.at(at++));
+    value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) break;
+  }
+  return value;
+}
+
+// The wire format of protocol buffers.
 std::vector<Field> ReadFields(const std::string& message) {
-  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(message.data()),
-                                            static_cast<int>(message.size()));
   std::vector<Field> fields;
-  while (const uint32_t tag = in.ReadTag()) {
+  for (size_t at = 0; at < message.size();) {
+    const uint64_t key = ReadVarint(message, at);
     Field& field = fields.emplace_back();
-    field.number = WireFormatLite::GetTagFieldNumber(tag);
-    uint32_t small = 0;
-    switch (WireFormatLite::GetTagWireType(tag)) {
-      case WireFormatLite::WIRETYPE_VARINT:
-        EXPECT_TRUE(in.ReadVarint64(&field.integer));
+    field.number = static_cast<int>(key >> 3);
+    size_t length = 0;
+    switch (key & 7) {
+      case 0:
+        field.integer = ReadVarint(message, at);
         break;
-      case WireFormatLite::WIRETYPE_FIXED64:
-        EXPECT_TRUE(in.ReadLittleEndian64(&field.integer));
+      case 1:
+        field.integer = ReadNumber<uint64_t>(message.substr(at, length = 8), 0);
         break;
-      case WireFormatLite::WIRETYPE_FIXED32:
-        EXPECT_TRUE(in.ReadLittleEndian32(&small));
-        field.integer = small;
+      case 5:
+        field.integer = ReadNumber<uint32_t>(message.substr(at, length = 4), 0);
         break;
       default:
-        EXPECT_TRUE(in.ReadVarint32(&small) && in.ReadString(&field.bytes, static_cast<int>(small)));
+        length = ReadVarint(message, at);
+        field.bytes = message.substr(at, length);
+        EXPECT_EQ(field.bytes.size(), length);
     }
+    at += length;
   }
   return fields;
 }
@@ -146,6 +155,16 @@ TEST_F(TensorBoardTest, WritesOneEventAStep) {
               ElementsAre(Pair("reward_mean", -1.5f), Pair("constraints/cost/lambda", 0.1f)));
 }
 
+TEST_F(TensorBoardTest, WritesSeveralStepsAtOnce) {
+  const auto writer = TensorBoardWriter::Open(folder_, 1).value();
+  ASSERT_TRUE(writer->Write({{7, {{"a", 1}}}, {8, {{"a", 2}}}}).ok());
+  const std::vector<std::string> records = ReadRecords(Files()[0]);
+  ASSERT_THAT(records, SizeIs(4));
+  EXPECT_EQ(IntegerOf(records[2], 2), 7);
+  EXPECT_EQ(IntegerOf(records[3], 2), 8);
+  EXPECT_THAT(ScalarsOf(records[3]), ElementsAre(Pair("a", 2.0f)));
+}
+
 TEST_F(TensorBoardTest, EventsHoldTheWallTime) {
   const auto writer = TensorBoardWriter::Open(folder_, 1).value();
   const double seconds = std::bit_cast<double>(IntegerOf(ReadRecords(Files()[0])[0], 1));
@@ -188,4 +207,4 @@ TEST_F(TensorBoardTest, AFolderThatCannotBeMadeIsNamed) {
 }
 
 }  // namespace
-}  // namespace rein::coordinator
+}  // namespace rein

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace rein::coordinator {
+namespace rein {
 
 // One thread. Errors of all: RESOURCE_EXHAUSTED (disk full; no half record is left behind), UNAVAILABLE.
 class TensorBoardWriter {
@@ -23,6 +23,12 @@ class TensorBoardWriter {
 
   // Appends one event with all scalars, as float32.
   absl::Status WriteScalars(int64_t step, const std::vector<std::pair<std::string, double>>& scalars);
+  // The same for several steps, all or none.
+  struct Event {
+    int64_t step = 0;
+    std::vector<std::pair<std::string, double>> scalars;
+  };
+  absl::Status Write(const std::vector<Event>& events);
 
  private:
   explicit TensorBoardWriter(std::filesystem::path path) : path_(std::move(path)) {}
@@ -30,4 +36,4 @@ class TensorBoardWriter {
   std::filesystem::path path_;
 };
 
-}  // namespace rein::coordinator
+}  // namespace rein

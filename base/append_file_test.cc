@@ -1,4 +1,4 @@
-#include "coordinator/append_file.h"
+#include "base/append_file.h"
 
 #include <unistd.h>
 
@@ -7,10 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
-#include "coordinator/tiny_disk.h"
+#include "base/tiny_disk.h"
 #include "gtest/gtest.h"
 
-namespace rein::coordinator {
+namespace rein {
 namespace {
 
 namespace fs = std::filesystem;
@@ -53,4 +53,4 @@ TEST_F(AppendFileTest, LeavesNoHalfRecordOnAFullDisk) {
 }
 
 }  // namespace
-}  // namespace rein::coordinator
+}  // namespace rein

@@ -1,4 +1,4 @@
-#include "coordinator/tensorboard.h"
+#include "base/tensorboard.h"
 
 #include <unistd.h>
 
@@ -7,12 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "base/append_file.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/status.h"
-#include "coordinator/append_file.h"
 
-namespace rein::coordinator {
+namespace rein {
 namespace {
 
 namespace fs = std::filesystem;
@@ -139,7 +139,13 @@ absl::StatusOr<std::unique_ptr<TensorBoardWriter>> TensorBoardWriter::Open(const
 
 absl::Status TensorBoardWriter::WriteScalars(int64_t step,
                                              const std::vector<std::pair<std::string, double>>& scalars) {
-  return AppendToFile(path_, Record(Scalars(step, scalars)));
+  return Write({{step, scalars}});
 }
 
-}  // namespace rein::coordinator
+absl::Status TensorBoardWriter::Write(const std::vector<Event>& events) {
+  std::string records;
+  for (const Event& event : events) absl::StrAppend(&records, Record(Scalars(event.step, event.scalars)));
+  return AppendToFile(path_, records);
+}
+
+}  // namespace rein

@@ -1,4 +1,4 @@
-#include "coordinator/append_file.h"
+#include "base/append_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/status.h"
 
-namespace rein::coordinator {
+namespace rein {
 namespace {
 
 absl::Status WriteAndSync(int fd, absl::string_view bytes, const std::filesystem::path& path) {
@@ -39,4 +39,4 @@ absl::Status AppendToFile(const std::filesystem::path& path, absl::string_view b
   return status;
 }
 
-}  // namespace rein::coordinator
+}  // namespace rein
