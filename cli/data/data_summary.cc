@@ -1,13 +1,11 @@
 #include "cli/data/data_summary.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "base/hash.h"
 #include "data/image_header.h"
+#include "data/row_keys.h"
 
 namespace rein::cli {
 namespace {
@@ -15,160 +13,190 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kExamples = 3;
-constexpr int64_t kWordsPerBin = 5;
-constexpr int kBarWidth = 30;
-// Picture sizes shown before the rest is summed up.
-constexpr size_t kShownSizes = 8;
+// Longer texts are cut in the examples for people.
+constexpr size_t kExampleBytes = 400;
 
-int64_t WordsIn(const std::string& text) {
-  const std::vector<absl::string_view> words =
-      absl::StrSplit(text, absl::ByAnyChar(" \t\n"), absl::SkipEmpty());
-  return static_cast<int64_t>(words.size());
+std::string SizeOf(const data::Picture& picture) {
+  const absl::StatusOr<data::ImageHeader> header = data::ReadImageHeader(picture.bytes);
+  if (!header.ok()) return "not a picture";
+  const std::vector<std::string> media = absl::StrSplit(header->media_type, '/');
+  return absl::StrCat(header->width, " x ", header->height, " ", media.back());
 }
 
-std::string BinName(int64_t low) { return absl::StrCat(low, "-", low + kWordsPerBin - 1); }
-
-double Share(int64_t part, int64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+template <typename T>
+json OrNull(const std::optional<T>& value) {
+  return value ? json(*value) : json();
 }
 
-std::string Bar(int64_t count, int64_t largest) {
-  return std::string(static_cast<size_t>(Share(count, largest) * kBarWidth + 0.5), '#');
+json ExampleJson(const data::Row& row) {
+  json example = {{"question", row.question},        {"category", row.category},
+                  {"severity", row.severity},        {"responses", json::array()},
+                  {"harmless_rates", json::array()}, {"more_helpful", OrNull(row.more_helpful)},
+                  {"safer", OrNull(row.safer)}};
+  for (const data::Response& response : row.responses) {
+    example["responses"].push_back(response.text);
+    example["harmless_rates"].push_back(OrNull(response.harmless_rate));
+  }
+  return example;
 }
 
-void AppendHistogram(std::string& text, const std::string& title,
-                     const std::vector<std::pair<std::string, int64_t>>& bins) {
-  int64_t largest = 1;
-  for (const auto& [name, count] : bins) largest = std::max(largest, count);
-  absl::StrAppend(&text, "\n", title, "\n");
-  for (const auto& [name, count] : bins)
-    absl::StrAppendFormat(&text, "  %-24s %8d  %s\n", name, count, Bar(count, largest));
+std::string Cut(const std::string& text) {
+  if (text.size() <= kExampleBytes) return text;
+  size_t end = kExampleBytes;
+  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // not within a character
+  return text.substr(0, end) + " ...";
 }
 
-// The most frequent first; the rest as one line.
-std::vector<std::pair<std::string, int64_t>> Frequent(const std::map<std::string, int64_t>& counts) {
-  std::vector<std::pair<std::string, int64_t>> sorted(counts.begin(), counts.end());
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
-  if (sorted.size() <= kShownSizes) return sorted;
-  int64_t rest = 0;
-  for (size_t i = kShownSizes; i < sorted.size(); ++i) rest += sorted[i].second;
-  const size_t others = sorted.size() - kShownSizes;
-  sorted.resize(kShownSizes);
-  sorted.emplace_back(absl::StrCat(others, " other sizes"), rest);
-  return sorted;
+std::string PercentText(int64_t part, int64_t whole) {
+  return whole == 0 ? "-" : absl::StrFormat("%.1f %%", 100 * Share(part, whole));
 }
 
-std::string CountsText(const std::map<std::string, int64_t>& counts) {
-  return absl::StrJoin(counts, ", ", absl::PairFormatter(" "));
-}
+Counts AsCounts(const std::map<std::string, int64_t>& counts) { return {counts.begin(), counts.end()}; }
 
 }  // namespace
 
-void DataSummary::Add(const data::PreferenceRow& row) {
+void DataSummary::Add(const data::Row& row) {
   ++rows_;
-  Category& category = categories_[row.category];
+  Category& category = categories_[row.category.empty() ? "(none)" : row.category];
   ++category.rows;
   if (!row.severity.empty()) {
-    ++with_severity_;
     ++severities_[row.severity];
     ++category.severities[row.severity];
   }
-  for (const bool safe : row.is_safe) {
-    safe_responses_ += safe ? 1 : 0;
-    category.safe_responses += safe ? 1 : 0;
+  for (const data::Response& response : row.responses) {
+    response_words_.Add(response.text);
+    if (!response.is_safe) continue;
+    ++labelled_responses_;
+    ++category.labelled_responses;
+    safe_responses_ += *response.is_safe ? 1 : 0;
+    category.safe_responses += *response.is_safe ? 1 : 0;
   }
-  helpful_rates_ += row.helpful_rate[0] && row.helpful_rate[1] ? 1 : 0;
-  ++question_words_[WordsIn(row.question) / kWordsPerBin * kWordsPerBin];
-  ++questions_[Crc32c(row.question)];
-  AddPicture(row.image_bytes);
+  ++responses_per_row_[absl::StrCat(row.responses.size())];
+  question_words_.Add(row.question);
+  questions_.insert(data::KeyOf(row.question));
+  CountColumns(row);
+  CountPictures(row);
   if (examples_.size() < kExamples) {
-    examples_.push_back({row.question,
-                         row.category,
-                         row.severity,
-                         {row.response[0], row.response[1]},
-                         row.more_helpful,
-                         row.safer,
-                         {row.harmless_rate[0], row.harmless_rate[1]}});
+    examples_.push_back(row);
+    examples_.back().pictures.clear();
   }
 }
 
-void DataSummary::AddPicture(const std::string& encoded) {
-  if (encoded.empty()) {
-    ++picture_sizes_["no picture"];
-    return;
+void DataSummary::CountColumns(const data::Row& row) {
+  const auto all = [&row](auto said) {
+    for (const data::Response& response : row.responses) {
+      if (!said(response)) return false;
+    }
+    return !row.responses.empty();
+  };
+  columns_["helpful_rates"] += all([](const data::Response& r) { return r.helpful_rate.has_value(); });
+  columns_["harmless_rates"] += all([](const data::Response& r) { return r.harmless_rate.has_value(); });
+  columns_["labels"] += all([](const data::Response& r) { return r.is_safe.has_value(); });
+  columns_["more_helpful"] += row.more_helpful.has_value();
+  columns_["safer"] += row.safer.has_value();
+  columns_["severity"] += !row.severity.empty();
+}
+
+void DataSummary::CountPictures(const data::Row& row) {
+  ++pictures_per_row_[absl::StrCat(row.pictures.size())];
+  if (row.pictures.empty()) ++picture_sizes_["no picture"];
+  for (const data::Picture& picture : row.pictures) {
+    pictures_.insert(data::KeyOf(picture.bytes));
+    ++picture_sizes_[SizeOf(picture)];
   }
-  ++pictures_[Crc32c(encoded)];
-  const absl::StatusOr<data::ImageHeader> header = data::ReadImageHeader(encoded);
-  if (!header.ok()) {
-    ++picture_sizes_["not a picture"];
-    return;
-  }
-  const std::vector<std::string> media = absl::StrSplit(header->media_type, '/');
-  ++picture_sizes_[absl::StrCat(header->width, " x ", header->height, " ", media.back())];
 }
 
 json DataSummary::ToJson(const data::ReadReport& report) const {
-  json words = json::object();
-  for (const auto& [low, count] : question_words_) words[BinName(low)] = count;
   json categories = json::object();
   for (const auto& [name, category] : categories_) {
     categories[name] = {{"rows", category.rows},
                         {"safe_responses", category.safe_responses},
+                        {"labelled_responses", category.labelled_responses},
                         {"severities", json(category.severities)}};
   }
   json examples = json::array();
-  for (const Example& example : examples_) {
-    examples.push_back({{"question", example.question},
-                        {"category", example.category},
-                        {"severity", example.severity},
-                        {"responses", {example.responses[0], example.responses[1]}},
-                        {"harmless_rates", {example.harmless_rate[0], example.harmless_rate[1]}},
-                        {"more_helpful", example.more_helpful},
-                        {"safer", example.safer}});
+  for (const data::Row& row : examples_) examples.push_back(ExampleJson(row));
+  return {
+      {"rows", report.rows},
+      {"kept", report.kept},
+      {"dropped", json(report.dropped)},
+      {"noted", json(report.noted)},
+      {"formats", json(report.formats)},
+      {"columns", json(columns_)},
+      {"categories", categories},
+      {"severities", json(severities_)},
+      {"safe_share", labelled_responses_ == 0 ? json() : json(Share(safe_responses_, labelled_responses_))},
+      {"questions", {{"distinct", questions_.size()}, {"words", question_words_.ToJson()}}},
+      {"responses", {{"per_row", json(responses_per_row_)}, {"words", response_words_.ToJson()}}},
+      {"pictures",
+       {{"distinct", pictures_.size()},
+        {"per_row", json(pictures_per_row_)},
+        {"sizes", json(picture_sizes_)}}},
+      {"examples", examples}};
+}
+
+std::string DataSummary::CategoriesText() const {
+  std::string text = absl::StrFormat("\n%-34s %8s %8s  %s\n", "category", "rows", "safe", "severities");
+  for (const auto& [name, category] : categories_) {
+    absl::StrAppendFormat(&text, "%-34s %8d %8s  %s\n", name, category.rows,
+                          PercentText(category.safe_responses, category.labelled_responses),
+                          CountsText(category.severities));
   }
-  return {{"rows", report.rows},
-          {"kept", report.kept},
-          {"dropped", json(report.dropped)},
-          {"columns", {{"helpful_rates", helpful_rates_}, {"severity", with_severity_}}},
-          {"categories", categories},
-          {"severities", json(severities_)},
-          {"safe_share", Share(safe_responses_, 2 * rows_)},
-          {"questions", {{"distinct", questions_.size()}, {"words", words}}},
-          {"pictures", {{"distinct", pictures_.size()}, {"sizes", json(picture_sizes_)}}},
-          {"examples", examples}};
+  return text;
+}
+
+std::string DataSummary::ExamplesText() const {
+  std::string text = "\nexamples\n";
+  for (const data::Row& row : examples_) {
+    absl::StrAppend(&text, "  ", Cut(row.question), "  [", row.category, row.severity.empty() ? "" : ", ",
+                    row.severity, "]\n");
+    for (size_t i = 0; i < row.responses.size(); ++i) {
+      const data::Response& response = row.responses[i];
+      const std::string rate =
+          response.harmless_rate ? absl::StrFormat("%+d", *response.harmless_rate) : " .";
+      absl::StrAppend(&text, "    ", rate, "  ", Cut(response.text));
+      if (row.more_helpful == static_cast<int>(i) + 1) absl::StrAppend(&text, "  (more helpful)");
+      absl::StrAppend(&text, row.safer == static_cast<int>(i) + 1 ? "  (safer)\n" : "\n");
+    }
+  }
+  return text;
 }
 
 std::string DataSummary::ToText(const std::string& path, const data::ReadReport& report) const {
-  std::string text = absl::StrFormat("%s\n%d rows, %d kept", path, report.rows, report.kept);
-  for (const auto& [reason, count] : report.dropped)
-    absl::StrAppend(&text, "; dropped: ", reason, " ", count);
-  absl::StrAppendFormat(&text, "\n%d distinct questions, %d distinct pictures\n", questions_.size(),
+  std::string text = absl::StrCat(path, "\n", CountsText(report), "\n");
+  absl::StrAppend(&text, "files: ", CountsText(report.formats), "\n");
+  absl::StrAppendFormat(&text, "%d distinct questions, %d distinct pictures\n", questions_.size(),
                         pictures_.size());
-  absl::StrAppendFormat(&text, "helpful rates in %d rows, severity in %d\n", helpful_rates_, with_severity_);
-  absl::StrAppendFormat(&text, "safe responses: %.1f %%\n", 100 * Share(safe_responses_, 2 * rows_));
+  absl::StrAppend(&text, "rows with: ", CountsText(columns_), "\n");
+  absl::StrAppend(&text, "safe responses: ", PercentText(safe_responses_, labelled_responses_), "\n");
+  absl::StrAppend(&text, CategoriesText());
+  AppendHistogram(text, "words in a question", question_words_.bins());
+  AppendHistogram(text, "words in a response", response_words_.bins());
+  AppendHistogram(text, "responses in a row", AsCounts(responses_per_row_));
+  AppendHistogram(text, "pictures in a row", AsCounts(pictures_per_row_));
+  AppendHistogram(text, "pictures", Frequent(picture_sizes_, "sizes"));
+  return absl::StrCat(text, ExamplesText());
+}
 
-  absl::StrAppendFormat(&text, "\n%-34s %8s %7s  %s\n", "category", "rows", "safe", "severities");
-  for (const auto& [name, category] : categories_) {
-    absl::StrAppendFormat(&text, "%-34s %8d %5.1f %%  %s\n", name, category.rows,
-                          100 * Share(category.safe_responses, 2 * category.rows),
-                          CountsText(category.severities));
-  }
-  std::vector<std::pair<std::string, int64_t>> words;
-  for (const auto& [low, count] : question_words_) words.emplace_back(BinName(low), count);
-  AppendHistogram(text, "words in a question", words);
-  AppendHistogram(text, "pictures", Frequent(picture_sizes_));
+std::string CountsText(const data::ReadReport& report) {
+  return absl::StrCat(report.kept, " rows of ", report.rows,
+                      report.dropped.empty() ? "" : absl::StrCat("; dropped: ", CountsText(report.dropped)),
+                      report.noted.empty() ? "" : absl::StrCat("; noted: ", CountsText(report.noted)));
+}
 
-  absl::StrAppend(&text, "\nexamples\n");
-  for (const Example& example : examples_) {
-    absl::StrAppend(&text, "  ", example.question, "  [", example.category,
-                    example.severity.empty() ? "" : ", ", example.severity, "]\n");
-    for (int i = 0; i < 2; ++i) {
-      absl::StrAppendFormat(&text, "    %+d  %s%s%s\n", example.harmless_rate[i], example.responses[i],
-                            example.more_helpful == i + 1 ? "  (more helpful)" : "",
-                            example.safer == i + 1 ? "  (safer)" : "");
-    }
-  }
+json ToJson(const data::LeakReport& report) {
+  return {{"rows", report.rows},
+          {"same_prompt", report.same_prompt},
+          {"same_picture", report.same_picture},
+          {"same_question", report.same_question},
+          {"examples", report.examples}};
+}
+
+std::string ToText(const std::string& training, const data::LeakReport& report) {
+  std::string text = absl::StrFormat(
+      "of %d rows %d are in %s with picture and question, %d with a picture, %d with the question\n",
+      report.rows, report.same_prompt, training, report.same_picture, report.same_question);
+  for (const std::string& question : report.examples) absl::StrAppend(&text, "  ", Cut(question), "\n");
   return text;
 }
 

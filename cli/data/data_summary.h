@@ -1,50 +1,59 @@
-// What a preference data set holds.
+// What a data set holds.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
-#include "data/preferences.h"
+#include "cli/data/histogram.h"
+#include "data/leaks.h"
+#include "data/read_report.h"
+#include "data/row.h"
 #include "nlohmann/json.hpp"
 
 namespace rein::cli {
 
 class DataSummary {
  public:
-  // Counts one row; the first few are kept as examples, without their pictures.
-  void Add(const data::PreferenceRow& row);
+  // Counts one row; the first few are kept as examples, without their pictures. Memory grows by a few bytes
+  // for each distinct question and picture.
+  void Add(const data::Row& row);
 
-  // `report` is what reading said of the rows. {"rows", "kept", "dropped": {reason: n}, "columns":
-  // {"helpful_rates", "severity": rows that have one}, "categories": {name: {"rows", "safe_responses",
-  // "severities"}}, "severities", "safe_share" (of responses), "questions": {"distinct", "words":
-  // histogram}, "pictures": {"distinct", "sizes": {"32 x 32 png": n}}, "examples": [..]}.
+  // `report` is what reading said of the rows. {"rows", "kept", "dropped", "noted": {reason: n}, "formats":
+  // {name: files}, "columns": {column: rows that say it}, "categories": {name: {"rows", "safe_responses",
+  // "labelled_responses", "severities"}}, "severities", "safe_share" (of labelled responses; null: none),
+  // "questions": {"distinct", "words": histogram}, "responses": {"per_row", "words"}, "pictures":
+  // {"distinct", "per_row", "sizes": {"32 x 32 png": n}}, "examples": [..]}.
   nlohmann::json ToJson(const data::ReadReport& report) const;
   // The same for people.
   std::string ToText(const std::string& path, const data::ReadReport& report) const;
 
  private:
   struct Category {
-    int64_t rows = 0;
-    int64_t safe_responses = 0;
+    int64_t rows = 0, safe_responses = 0, labelled_responses = 0;
     std::map<std::string, int64_t> severities;
   };
-  struct Example {
-    std::string question, category, severity, responses[2];
-    int more_helpful = 0, safer = 0;
-    int harmless_rate[2] = {0, 0};
-  };
 
-  void AddPicture(const std::string& encoded);
+  void CountColumns(const data::Row& row);
+  void CountPictures(const data::Row& row);
+  std::string CategoriesText() const;
+  std::string ExamplesText() const;
 
-  int64_t rows_ = 0, safe_responses_ = 0, helpful_rates_ = 0, with_severity_ = 0;
+  int64_t rows_ = 0, safe_responses_ = 0, labelled_responses_ = 0;
+  std::map<std::string, int64_t> columns_, severities_, picture_sizes_, pictures_per_row_, responses_per_row_;
   std::map<std::string, Category> categories_;
-  std::map<std::string, int64_t> severities_, picture_sizes_;
-  std::map<int64_t, int64_t> question_words_;  // by the lower end of the bin
-  std::map<uint32_t, int64_t> questions_;      // by checksum, so that memory stays small
-  std::map<uint32_t, int64_t> pictures_;
-  std::vector<Example> examples_;
+  WordHistogram question_words_, response_words_;
+  std::unordered_set<uint64_t> questions_, pictures_;  // by key, so that memory stays small
+  std::vector<data::Row> examples_;
 };
+
+// "18 rows of 21; dropped: no question 2, ...; noted: ...".
+std::string CountsText(const data::ReadReport& report);
+
+// {"rows", "same_prompt", "same_picture", "same_question", "examples"}.
+nlohmann::json ToJson(const data::LeakReport& report);
+std::string ToText(const std::string& training, const data::LeakReport& report);
 
 }  // namespace rein::cli

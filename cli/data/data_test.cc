@@ -51,7 +51,8 @@ TEST(DataVerb, RefusesWrongFlags) {
        std::vector<std::vector<std::string>>{{"data"},
                                              {"data", "scenes"},
                                              {"data", "scenes", "--out", "x", "--seed", "many"},
-                                             {"data", "inspect"}}) {
+                                             {"data", "inspect"},
+                                             {"data", "convert", "in"}}) {
     ExpectError(arguments, absl::StatusCode::kInvalidArgument, "usage: ");
   }
 }
@@ -110,6 +111,102 @@ TEST(DataInspect, NamesAFileThatIsNotParquet) {
   const TestFolder folder;
   const std::filesystem::path file = folder.Write("broken.parquet", "not parquet");
   ExpectError({"data", "inspect", file.string()}, absl::StatusCode::kInvalidArgument, "broken.parquet");
+}
+
+std::string Fixture(const std::string& name) { return REIN_SOURCE_DIR "/tests/fixtures/data/" + name; }
+
+json Inspected(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"data", "inspect"});
+  arguments.push_back("--json");
+  const Outcome outcome = RunRein(arguments);
+  EXPECT_TRUE(outcome.status.ok()) << outcome.status;
+  return json::parse(outcome.out, nullptr, /*allow_exceptions=*/false);
+}
+
+TEST(DataInspect, TellsWhatEveryFormatHolds) {
+  const json pairs = Inspected({Fixture("beavertails_v")});
+  EXPECT_EQ(pairs["formats"]["beavertails-v"], 6);
+  EXPECT_EQ(pairs["columns"]["harmless_rates"], 18);
+  EXPECT_EQ(pairs["categories"]["horror_and_gore"]["rows"], 6);
+  EXPECT_EQ(pairs["responses"]["per_row"], json({{"2", 18}}));
+  EXPECT_EQ(pairs["pictures"]["sizes"]["64 x 48 jpeg"], 3);
+  EXPECT_EQ(pairs["pictures"]["distinct"], 18);
+  const json conversations = Inspected({Fixture("llava"), "--every-exchange"});
+  EXPECT_EQ(conversations["kept"], 5);
+  EXPECT_EQ(conversations["pictures"]["per_row"], json({{"0", 1}, {"1", 3}, {"2", 1}}));
+  EXPECT_EQ(conversations["safe_share"], nullptr);
+  EXPECT_EQ(conversations["examples"][0]["responses"], json({"A gradient."}));
+  const json text = Inspected({Fixture("beavertails")});
+  EXPECT_EQ(text["categories"]["(none)"]["safe_responses"], 3);
+  EXPECT_EQ(text["categories"]["animal_abuse"]["labelled_responses"], 3);
+  EXPECT_EQ(text["noted"]["several categories: the first one is kept"], 2);
+  EXPECT_THAT(RunRein({"data", "inspect", Fixture("rows")}).out, HasSubstr("dropped: both an answer"));
+}
+
+TEST(DataInspect, TakesSplitsColumnsAndPolicies) {
+  EXPECT_EQ(Inspected({Fixture("beavertails_v"), "--split", "evaluation"})["rows"], 6);
+  EXPECT_EQ(Inspected({Fixture("beavertails_v_broken.parquet"), "--contradictions", "drop", "--pictures",
+                       "decode"})["kept"],
+            4);
+  ExpectError({"data", "inspect", Fixture("beavertails_v_renamed.parquet")},
+              absl::StatusCode::kInvalidArgument, "its columns are: prompt");
+  EXPECT_EQ(Inspected({Fixture("beavertails_v_renamed.parquet"), "--columns",
+                       "question=prompt,safer_response_id=safer"})["kept"],
+            2);
+  ExpectError({"data", "inspect", Fixture("rows"), "--split", "dev"}, absl::StatusCode::kInvalidArgument,
+              "evaluation");
+  ExpectError({"data", "inspect", Fixture("rows"), "--format", "csv"}, absl::StatusCode::kInvalidArgument,
+              "known: beavertails-v");
+}
+
+TEST(DataInspect, FindsRowsThatAreInTheTrainingData) {
+  const std::string all = Fixture("beavertails_v");
+  const json clean = Inspected({all, "--split", "evaluation", "--against", all, "--against-split", "train"});
+  EXPECT_EQ(clean["leaks"]["rows"], 6);
+  EXPECT_EQ(clean["leaks"]["same_picture"], 0);
+  const json leaking = Inspected({all, "--split", "evaluation", "--against", all});
+  EXPECT_EQ(leaking["leaks"]["same_prompt"], 6);
+  EXPECT_THAT(RunRein({"data", "inspect", all, "--against", all}).out,
+              HasSubstr("of 18 rows 18 are in " + all + " with picture and question"));
+}
+
+TEST(DataConvert, WritesAnyFormatInOurSchema) {
+  const TestFolder folder;
+  const std::string out = (folder.path() / "out.parquet").string();
+  const auto convert = [&out](const std::string& name, const std::vector<std::string>& flags) {
+    std::vector<std::string> arguments = {"data", "convert", Fixture(name), out};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Outcome outcome = RunRein(arguments);
+    EXPECT_TRUE(outcome.status.ok()) << outcome.status;
+    return outcome.out;
+  };
+  EXPECT_THAT(convert("spa_vl", {"--safe-rate", "1", "--unsafe-rate", "-1"}), HasSubstr("3 rows of 3"));
+  const auto pairs = data::LoadPreferences(out);
+  ASSERT_TRUE(pairs.ok()) << pairs.status();
+  ASSERT_EQ(pairs->size(), 3u);
+  EXPECT_EQ((*pairs)[1].response[0], "Chosen 1");
+  EXPECT_EQ((*pairs)[1].safer, 1);
+  EXPECT_EQ((*pairs)[1].harmless_rate[1], -1);
+  EXPECT_FALSE((*pairs)[1].is_safe[1]);
+  convert("spa_vl", {});
+  EXPECT_EQ(Inspected({out})["columns"]["harmless_rates"], 0);
+  EXPECT_THAT(convert("llava", {}), HasSubstr("several pictures 1"));
+  EXPECT_EQ(data::LoadPreferences(out, {}, data::Need::kAnswer)->size(), 3u);
+  convert("beavertails_v", {});
+  EXPECT_EQ(data::LoadPreferences(out).value(), data::LoadPreferences(Fixture("beavertails_v")).value());
+}
+
+TEST(DataConvert, WritesNothingWhereNothingCanBeConverted) {
+  const TestFolder folder;
+  const std::string out = (folder.path() / "out.parquet").string();
+  ExpectError({"data", "convert", Fixture("llava"), out, "--format", "spa-vl"},
+              absl::StatusCode::kInvalidArgument, "lacks the column");
+  const std::string useless = folder.Write("useless.jsonl", "{\"question\": \"\"}\n").string();
+  ExpectError({"data", "convert", useless, out}, absl::StatusCode::kInvalidArgument, "no question 1");
+  ExpectError({"data", "convert", Fixture("rows"), (folder.path() / "out.csv").string()},
+              absl::StatusCode::kInvalidArgument, ".parquet");
+  EXPECT_FALSE(std::filesystem::exists(out));
+  EXPECT_FALSE(std::filesystem::exists(out + ".partial"));
 }
 
 }  // namespace
