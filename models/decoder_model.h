@@ -46,6 +46,8 @@ class DecoderModel : public VisionLanguageModel {
   at::Tensor Logits(const at::Tensor& hidden) override { return decoder_->Logits(hidden); }
   at::Tensor Scores(const at::Tensor& hidden) override;
   const NamedTensors& tensors() const override { return parameters_.tensors(); }
+  std::vector<LinearLayer> linear_layers() const override { return parameters_.linear_layers(); }
+  void CheckpointActivations(bool on) override { decoder_->CheckpointActivations(on); }
   std::string PartOf(const std::string& tensor_name) const override;
   void AddScoreHead(uint64_t seed) override;
   const std::filesystem::path& source() const override { return origin_.folder; }

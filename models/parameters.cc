@@ -79,16 +79,32 @@ void FillNormal(at::Tensor& target, uint64_t key, double deviation) {
   target.copy_(values);
 }
 
+bool IsReplaced(const LinearLayer::Slot& slot) { return slot != nullptr && slot->training_product != nullptr; }
+
+// Part by part, where one of them is replaced.
+at::Tensor ApplyParts(const JoinedLinear& layer, const at::Tensor& x) {
+  std::vector<at::Tensor> products;
+  for (size_t i = 0; i < layer.parts.size(); ++i) {
+    const at::Tensor bias = layer.biases.empty() ? at::Tensor() : layer.biases[i];
+    products.push_back(Apply(Linear{layer.parts[i], bias, layer.slots[i]}, x));
+  }
+  return at::cat(products, -1);
+}
+
 std::string ShapeText(at::IntArrayRef shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
 
 }  // namespace
 
 at::Tensor Apply(const JoinedLinear& layer, const at::Tensor& x) {
+  if (at::GradMode::is_enabled() && std::any_of(layer.slots.begin(), layer.slots.end(), IsReplaced)) {
+    return ApplyParts(layer, x);
+  }
   if (!layer.joined_bias.defined()) return at::linear(x, Join(layer.joined, layer.parts));
   return at::linear(x, Join(layer.joined, layer.parts), Join(layer.joined_bias, layer.biases));
 }
 
 at::Tensor Apply(const Linear& layer, const at::Tensor& x) {
+  if (at::GradMode::is_enabled() && IsReplaced(layer.slot)) return layer.slot->training_product(x, layer.bias);
   return layer.bias.defined() ? at::linear(x, layer.weight, layer.bias) : at::linear(x, layer.weight);
 }
 
@@ -108,6 +124,7 @@ Linear Parameters::AddLinear(const std::string& prefix, int64_t out, int64_t in,
                              double deviation) {
   Linear layer;
   layer.weight = Add(prefix + ".weight", {out, in}, Fill::kNormal, deviation);
+  layer.slot = AddSlot(prefix, layer.weight);
   if (bias) layer.bias = Add(prefix + ".bias", {out}, Fill::kZeros);
   return layer;
 }
@@ -131,8 +148,15 @@ JoinedLinear Parameters::AddJoined(const std::vector<Part>& parts, int64_t in, b
   for (const Part& part : parts) rows += part.rows;
   JoinedLinear layer;
   layer.joined = AddAliases(parts, ".weight", {rows, in}, Fill::kNormal, deviation, layer.parts);
+  for (size_t i = 0; i < parts.size(); ++i)
+    layer.slots.push_back(AddSlot(parts[i].prefix, layer.parts[i]));
   if (bias) layer.joined_bias = AddAliases(parts, ".bias", {rows}, Fill::kZeros, 0, layer.biases);
   return layer;
+}
+
+LinearLayer::Slot Parameters::AddSlot(const std::string& prefix, const at::Tensor& weight) {
+  linear_layers_.push_back({prefix, weight, std::make_shared<LinearLayer::Replacement>()});
+  return linear_layers_.back().slot;
 }
 
 absl::Status Parameters::Set(const std::string& name, const at::Tensor& value) {

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,6 +21,7 @@ struct JoinedLinear {
   at::Tensor joined_bias;  // [rows of all parts] or undefined
   std::vector<at::Tensor> parts;
   std::vector<at::Tensor> biases;  // empty without bias
+  std::vector<LinearLayer::Slot> slots;
 };
 
 // x: [..., columns] -> [..., rows of all parts].
@@ -28,6 +30,7 @@ at::Tensor Apply(const JoinedLinear& layer, const at::Tensor& x);
 struct Linear {
   at::Tensor weight;  // [out, in]
   at::Tensor bias;    // [out] or undefined
+  LinearLayer::Slot slot;
 };
 at::Tensor Apply(const Linear& layer, const at::Tensor& x);
 
@@ -59,6 +62,7 @@ class Parameters {
   void Draw(const std::string& name, uint64_t seed);
 
   const NamedTensors& tensors() const { return tensors_; }
+  const std::vector<LinearLayer>& linear_layers() const { return linear_layers_; }
 
  private:
   struct Note {
@@ -69,11 +73,13 @@ class Parameters {
   at::Tensor Register(const std::string& name, at::Tensor tensor, Fill fill, double deviation);
   at::Tensor AddAliases(const std::vector<Part>& parts, const std::string& suffix, std::vector<int64_t> shape,
                         Fill fill, double deviation, std::vector<at::Tensor>& aliases);
+  LinearLayer::Slot AddSlot(const std::string& prefix, const at::Tensor& weight);
 
   at::TensorOptions options_;
   NamedTensors tensors_;
   std::vector<Note> notes_;
   std::unordered_map<std::string, size_t> index_;
+  std::vector<LinearLayer> linear_layers_;
 };
 
 }  // namespace rein::models

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -75,6 +76,20 @@ struct ModelShape {
 // Canonical Hugging Face name and tensor, in file order.
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
+// A linear layer of a model, and the place where its product can be replaced while gradients are recorded
+// (models/lora.h). All copies of the layer share the place.
+struct LinearLayer {
+  struct Replacement {
+    // (x: [..., in], bias: [out] or undefined) -> [..., out]; empty: the layer's own product.
+    std::function<at::Tensor(const at::Tensor& x, const at::Tensor& bias)> training_product;
+  };
+  using Slot = std::shared_ptr<Replacement>;
+
+  std::string name;   // that of the weight, without ".weight"
+  at::Tensor weight;  // [out, in]
+  Slot slot;
+};
+
 class VisionLanguageModel {
  public:
   virtual ~VisionLanguageModel() = default;
@@ -102,6 +117,11 @@ class VisionLanguageModel {
 
   // Every tensor of the folder, used or not; those used share storage with what Forward computes with.
   virtual const NamedTensors& tensors() const = 0;
+  // The linear layers of all parts, without embeddings and heads.
+  virtual std::vector<LinearLayer> linear_layers() const { return {}; }
+  // Whether Forward, while gradients are recorded, keeps only the inputs of each decoder layer and computes the
+  // rest again in the backward pass.
+  virtual void CheckpointActivations(bool /*on*/) {}
   // "vision", "projector", "language" or "score_head".
   virtual std::string PartOf(const std::string& tensor_name) const = 0;
   // Adds (or draws anew) score_head.weight [1, hidden] from normal(0, 0.02).

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/ops.h"
+#include "models/recomputed.h"
 
 namespace rein::models {
 
@@ -105,9 +106,12 @@ at::Tensor LlamaDecoder::Forward(const at::Tensor& x, const at::Tensor& position
   const Rotation rotation = RotationAt(positions, x.device());
   at::Tensor hidden = x;
   for (const Layer& layer : layers_) {
-    const Heads heads =
-        Project(layer, kernels::RmsNorm(hidden, layer.input_norm, config_.rms_norm_eps), rotation);
-    hidden = Finish(layer, hidden, kernels::PackedAttention(heads.q, heads.k, heads.v, cu_seqlens, scale_));
+    const auto block = [this, &layer, rotation, cu_seqlens](const at::Tensor& in) {
+      const Heads heads =
+          Project(layer, kernels::RmsNorm(in, layer.input_norm, config_.rms_norm_eps), rotation);
+      return Finish(layer, in, kernels::PackedAttention(heads.q, heads.k, heads.v, cu_seqlens, scale_));
+    };
+    hidden = checkpoint_activations_ ? Recomputed(block, hidden) : block(hidden);
   }
   return kernels::RmsNorm(hidden, norm_, config_.rms_norm_eps);
 }

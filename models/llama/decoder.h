@@ -63,6 +63,8 @@ class LlamaDecoder {
                      const std::vector<int64_t>& cu_seqlens);
   at::Tensor ForwardCached(const at::Tensor& x, const at::Tensor& positions, const CachePlan& plan,
                            KvCache& cache);
+  // See VisionLanguageModel.
+  void CheckpointActivations(bool on) { checkpoint_activations_ = on; }
   // [N, hidden] -> [N, vocab_size].
   at::Tensor Logits(const at::Tensor& hidden) const;
 
@@ -91,6 +93,7 @@ class LlamaDecoder {
 
   LlamaConfig config_;
   double scale_;
+  bool checkpoint_activations_ = false;
   at::Tensor embedding_, norm_, head_;
   std::vector<Layer> layers_;
   at::Tensor cos_, sin_;  // float32 [positions so far, head_dim]
