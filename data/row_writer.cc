@@ -18,6 +18,8 @@ namespace {
 
 constexpr size_t kGroupRows = 1024;
 constexpr size_t kGroupBytes = size_t{32} << 20;
+// Values between two looks at a page's size: pages, which a reader holds whole, end after a few pictures.
+constexpr int64_t kPageCheckValues = 8;
 
 size_t BytesOf(const Row& row) {
   size_t bytes = row.question.size();
@@ -47,8 +49,10 @@ class RowWriter::File {
     return Guarded([this]() -> arrow::Status {
       ARROW_ASSIGN_OR_RAISE(stream_, arrow::io::FileOutputStream::Open(partial_.string()));
       ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Table> table, ToTable({}));
-      const auto properties =
-          parquet::WriterProperties::Builder().compression(parquet::Compression::SNAPPY)->build();
+      const auto properties = parquet::WriterProperties::Builder()
+                                  .compression(parquet::Compression::SNAPPY)
+                                  ->write_batch_size(kPageCheckValues)
+                                  ->build();
       ARROW_ASSIGN_OR_RAISE(
           writer_, parquet::arrow::FileWriter::Open(*table->schema(), arrow::default_memory_pool(), stream_,
                                                     properties));

@@ -12,7 +12,8 @@
 namespace rein::data {
 
 // 1. Open. 2. Add each row. 3. Finish: only then is the file there, whole; without it nothing is left behind.
-// Row groups hold 1024 rows or 32 MiB, whichever is less. Equal rows give equal bytes. Not thread-safe.
+// Row groups hold 1024 rows or 32 MiB, whichever is less, in pages of
+// about 1 MiB. Equal rows give equal bytes. Not thread-safe.
 class RowWriter {
  public:
   // Writes to PATH.partial until Finish. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED (the file cannot be
