@@ -136,6 +136,8 @@ absl::Status Job::Drive() {
     absl::Status status = DriveFromCommit();
     if (status.ok()) return status;
     const absl::Status interruption = fleet_->Interruption();
+    // A keeper that has given up stays so, whatever the code of its last error.
+    if (!interruption.ok() && !absl::IsAborted(interruption)) return interruption;
     if (!interruption.ok()) status = interruption;
     if (!CallsForRollback(status)) return status;
     rollbacks = step_ == stuck_at ? rollbacks + 1 : 1;

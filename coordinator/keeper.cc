@@ -226,7 +226,14 @@ absl::StatusOr<Target> Keeper::ConnectExternal() {
   while (!retired()) {
     const absl::Status status = Describe(target);
     if (status.ok()) break;
-    if (!absl::IsUnavailable(status) || absl::Now() >= deadline) return status;
+    if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
+    // There is no process of ours to start again: whoever runs the scorer must act.
+    if (absl::Now() >= deadline) {
+      return absl::NotFoundError(absl::StrCat("no scorer has answered at ", spec_.external, " for ",
+                                              environment_->job.limits().start_timeout_s(),
+                                              " s (limits.start_timeout_s); start it there: ",
+                                              status.message()));
+    }
     seen = environment_->registry->AwaitChange(seen, kWatchInterval);
   }
   target.model.set_digest(target.scorer.digest());

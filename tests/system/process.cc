@@ -26,7 +26,7 @@ int ExitCode(int wait_status) {
 // Forks and executes; standard output and error go to the two descriptors.
 pid_t Spawn(const std::vector<std::string>& arguments, int out, int err) {
   std::vector<std::string> owned = arguments;
-  owned[0] = std::string(REIN_BIN_DIR) + "/" + owned[0];
+  owned[0] = (std::filesystem::path(REIN_BIN_DIR) / owned[0]).string();
   std::vector<char*> raw;
   for (std::string& argument : owned) raw.push_back(argument.data());
   raw.push_back(nullptr);

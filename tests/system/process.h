@@ -17,7 +17,7 @@ struct CommandResult {
   std::string err;
 };
 
-// Runs a program of build/bin to its end.
+// Runs a program of build/bin, or one given by its absolute path, to its end.
 CommandResult RunCommand(const std::vector<std::string>& arguments);
 
 // A program in the background, its output in a file. Killed (SIGKILL) by the destructor if it still runs.

@@ -133,14 +133,16 @@ const World& TinyWorld() {
   static const World* world = [] {
     auto* made = new World(MakeWorld());
     static fs::path folder = made->folder;
-    std::atexit([] { fs::remove_all(folder); });
+    if (std::getenv("REIN_KEEP_WORLD") == nullptr) std::atexit([] { fs::remove_all(folder); });
     return made;
   }();
   return *world;
 }
 
-Job::Job(const std::string& name, const std::vector<std::string>& settings)
-    : folder_(TinyWorld().folder / "runs" / name), settings_(settings) {
+fs::path RunFolder(const std::string& name) { return TinyWorld().folder / "runs" / name; }
+
+Job::Job(const std::string& name, const std::vector<std::string>& settings, const fs::path& file)
+    : folder_(RunFolder(name)), file_(file), settings_(settings) {
   fs::create_directories(folder_.parent_path());
   Start({});
 }
@@ -150,8 +152,7 @@ Job::~Job() {
 }
 
 void Job::Start(std::vector<std::string> more) {
-  std::vector<std::string> arguments = {"rein", "run", TinyWorld().job.string(), "--run-dir",
-                                        folder_.string()};
+  std::vector<std::string> arguments = {"rein", "run", file_.string(), "--run-dir", folder_.string()};
   for (const std::string& setting : settings_) {
     arguments.push_back("--set");
     arguments.push_back(setting);
@@ -175,13 +176,17 @@ bool Job::WaitFor(const std::function<bool(const v1::JobStatus&)>& holds, v1::Jo
   return false;
 }
 
-pid_t Job::PidOf(const v1::JobStatus& status, const std::string& role, const std::string& name) {
+const v1::ActorStatus* Job::Find(const v1::JobStatus& status, const std::string& role,
+                                 const std::string& name) {
   for (const v1::ActorStatus& actor : status.actors()) {
-    if (actor.address().role() == role && (name.empty() || actor.address().name() == name)) {
-      return static_cast<pid_t>(actor.pid());
-    }
+    if (actor.address().role() == role && (name.empty() || actor.address().name() == name)) return &actor;
   }
-  return 0;
+  return nullptr;
+}
+
+pid_t Job::PidOf(const v1::JobStatus& status, const std::string& role, const std::string& name) {
+  const v1::ActorStatus* actor = Find(status, role, name);
+  return actor == nullptr ? 0 : static_cast<pid_t>(actor->pid());
 }
 
 pid_t Job::CoordinatorPid() const {
@@ -189,6 +194,12 @@ pid_t Job::CoordinatorPid() const {
     if (fs::read_symlink(absl::StrCat("/proc/", pid, "/exe")).filename() == "rein-coordinator") return pid;
   }
   return 0;
+}
+
+bool WaitForFile(const fs::path& path, absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  while (!fs::exists(path) && absl::Now() < deadline) WaitForChange(path.parent_path(), deadline);
+  return fs::exists(path);
 }
 
 std::vector<nlohmann::json> Metrics(const fs::path& run_folder) {

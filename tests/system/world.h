@@ -18,7 +18,8 @@ namespace rein::system_test {
 
 namespace fs = std::filesystem;
 
-// Scenes and barely trained models: enough for processes to have real work. Made once a process.
+// Scenes and barely trained models: enough for processes to have real work. Made once a process, removed at
+// its end unless REIN_KEEP_WORLD is set.
 struct World {
   fs::path folder;
   fs::path job;  // safe_rlhf_v on this world, 4 steps of 4 prompts x 2 samples
@@ -26,11 +27,15 @@ struct World {
 };
 const World& TinyWorld();
 
+// Where the job of that name runs.
+fs::path RunFolder(const std::string& name);
+
 // One run folder and the supervisor that runs in it.
 class Job {
  public:
-  // `rein run JOB --run-dir FOLDER SETTINGS...`; with resume only --resume is added.
-  Job(const std::string& name, const std::vector<std::string>& settings);
+  // `rein run FILE --run-dir FOLDER SETTINGS...`; with resume only --resume is added.
+  Job(const std::string& name, const std::vector<std::string>& settings,
+      const fs::path& file = TinyWorld().job);
   ~Job();
 
   void Resume();
@@ -44,6 +49,8 @@ class Job {
   bool WaitFor(const std::function<bool(const v1::JobStatus&)>& holds, v1::JobStatus* last = nullptr,
                absl::Duration timeout = absl::Seconds(120));
   // Process of an actor by role and name, as status tells; 0 where there is none.
+  static const v1::ActorStatus* Find(const v1::JobStatus& status, const std::string& role,
+                                     const std::string& name = "");
   static pid_t PidOf(const v1::JobStatus& status, const std::string& role, const std::string& name = "");
   pid_t CoordinatorPid() const;
 
@@ -51,10 +58,14 @@ class Job {
   void Start(std::vector<std::string> arguments);
 
   fs::path folder_;
+  fs::path file_;
   std::vector<std::string> settings_;
   std::unique_ptr<Background> process_;
   int starts_ = 0;
 };
+
+// False when the file is not there at the deadline.
+bool WaitForFile(const fs::path& path, absl::Duration timeout);
 
 // metrics.jsonl, one object a step.
 std::vector<nlohmann::json> Metrics(const fs::path& run_folder);
