@@ -4,50 +4,20 @@
 #include <signal.h>
 
 #include "absl/strings/str_cat.h"
-#include "tests/system/world.h"
+#include "tests/system/outcome.h"
 
 namespace rein::system_test {
 namespace {
 
-using ::testing::IsEmpty;
-
-// What a deterministic job must come to, however it was disturbed.
-struct Outcome {
-  std::vector<double> lambdas;
-  std::string weights;
-  bool operator==(const Outcome&) const = default;
-};
-
 const std::vector<std::string> kDeterministic = {"deterministic=true", "steps=4"};
-
-Outcome OutcomeOf(const Job& job) {
-  Outcome outcome;
-  for (const auto& line : Metrics(job.folder())) {
-    outcome.lambdas.push_back(line["constraints"]["cost"]["lambda"].get<double>());
-  }
-  outcome.weights = Bytes(job.folder() / "checkpoints/step-4/policy-policy/model/model.safetensors");
-  return outcome;
-}
 
 const Outcome& Undisturbed() {
   static const Outcome outcome = [] {
     Job job("undisturbed", kDeterministic);
     EXPECT_EQ(job.Wait(), 0) << job.Output();
-    return OutcomeOf(job);
+    return OutcomeOf(job, 4);
   }();
   return outcome;
-}
-
-void ExpectUndisturbed(const Job& job) {
-  const Outcome outcome = OutcomeOf(job);
-  EXPECT_EQ(outcome.lambdas, Undisturbed().lambdas);
-  EXPECT_TRUE(outcome.weights == Undisturbed().weights) << "policy weights differ";
-  EXPECT_EQ(QueryLedger(job.folder(), "SELECT COUNT(*) FROM samples WHERE state = 'consumed'")[0][0], "32");
-  EXPECT_THAT(QueryLedger(job.folder(),
-                          "SELECT prompt_id FROM samples WHERE state = 'consumed' GROUP BY prompt_id "
-                          "HAVING COUNT(DISTINCT step) > 1 OR COUNT(*) != 2"),
-              IsEmpty());
-  EXPECT_THAT(ProcessesWithArgument(job.folder().string()), IsEmpty());
 }
 
 struct Victim {
@@ -65,7 +35,7 @@ TEST_P(Kill, OfAnActorChangesNothing) {
   ASSERT_GT(victim, 0);
   kill(victim, SIGKILL);
   ASSERT_EQ(job.Wait(), 0) << job.Output();
-  ExpectUndisturbed(job);
+  ExpectUndisturbed(job, 4, Undisturbed());
 }
 
 INSTANTIATE_TEST_SUITE_P(EachRole, Kill,
@@ -82,7 +52,7 @@ TEST(KillCoordinator, ResumesByItself) {
   ASSERT_GT(coordinator, 0);
   kill(coordinator, SIGKILL);
   ASSERT_EQ(job.Wait(), 0) << job.Output();
-  ExpectUndisturbed(job);
+  ExpectUndisturbed(job, 4, Undisturbed());
 }
 
 TEST(KillSupervisor, LeavesNoOrphansAndResumes) {
@@ -94,7 +64,7 @@ TEST(KillSupervisor, LeavesNoOrphansAndResumes) {
   for (const pid_t pid : family) EXPECT_TRUE(WaitUntilGone(pid, absl::Seconds(10))) << pid;
   job.Resume();
   ASSERT_EQ(job.Wait(), 0) << job.Output();
-  ExpectUndisturbed(job);
+  ExpectUndisturbed(job, 4, Undisturbed());
 }
 
 }  // namespace
