@@ -72,18 +72,27 @@ void Train(const fs::path& folder, const std::string& kind, const std::string& m
   Run({"rein", "train", kind, (folder / (output + ".yaml")).string()});
 }
 
-World MakeWorld() {
-  char pattern[] = "/tmp/rein_world_XXXXXX";
-  World world;
-  world.folder = mkdtemp(pattern);
-  Run({"rein", "data", "scenes", "--out", (world.folder / "data").string(), "--train-rows", "300",
+void MakeModels(const fs::path& folder) {
+  Run({"rein", "data", "scenes", "--out", (folder / "data").string(), "--train-rows", "300",
        "--evaluation-rows", "40"});
-  Train(world.folder, "sft", "data/base", "sft", "sft");
-  Train(world.folder, "reward", "models/sft", "preferences", "reward");
-  Train(world.folder, "cost", "models/sft", "preferences", "cost");
-  Train(world.folder, "cost", "models/sft", "preferences", "other_cost", 2);
-  world.job = world.folder / "job.yaml";
-  Write(world.job, kJob);
+  Train(folder, "sft", "data/base", "sft", "sft");
+  Train(folder, "reward", "models/sft", "preferences", "reward");
+  Train(folder, "cost", "models/sft", "preferences", "cost");
+  Train(folder, "cost", "models/sft", "preferences", "other_cost", 2);
+  Write(folder / "job.yaml", kJob);
+}
+
+fs::path FreshFolder() {
+  char pattern[] = "/tmp/rein_world_XXXXXX";
+  return mkdtemp(pattern);
+}
+
+World MakeWorld() {
+  const char* shared = std::getenv("REIN_TEST_WORLD");
+  World world;
+  world.folder = shared == nullptr ? FreshFolder() : fs::path(shared);
+  world.job = world.folder / "job.yaml";  // written last
+  if (!fs::exists(world.job)) MakeModels(world.folder);
   world.sft = world.folder / "models/sft";
   world.reward = world.folder / "models/reward";
   world.cost = world.folder / "models/cost";
@@ -133,7 +142,8 @@ const World& TinyWorld() {
   static const World* world = [] {
     auto* made = new World(MakeWorld());
     static fs::path folder = made->folder;
-    if (std::getenv("REIN_KEEP_WORLD") == nullptr) std::atexit([] { fs::remove_all(folder); });
+    const bool keep = std::getenv("REIN_TEST_WORLD") != nullptr || std::getenv("REIN_KEEP_WORLD") != nullptr;
+    if (!keep) std::atexit([] { fs::remove_all(folder); });
     return made;
   }();
   return *world;

@@ -18,8 +18,9 @@ namespace rein::system_test {
 
 namespace fs = std::filesystem;
 
-// Scenes and barely trained models: enough for processes to have real work. Made once a process, removed at
-// its end unless REIN_KEEP_WORLD is set.
+// Scenes and barely trained models: enough for processes to have real work. Made once a process, and removed
+// at its end unless REIN_KEEP_WORLD is set; or once for all processes in the folder that REIN_TEST_WORLD
+// names.
 struct World {
   fs::path folder;
   fs::path job;  // safe_rlhf_v on this world, 4 steps of 4 prompts x 2 samples
