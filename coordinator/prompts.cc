@@ -34,7 +34,8 @@ absl::StatusOr<PromptSource> PromptSource::Load(const std::filesystem::path& par
     ++source.report_.dropped[absl::StrCat("past the first ", max_rows)];
     return absl::OkStatus();
   };
-  REIN_ASSIGN_OR_RETURN(const data::ReadReport read, data::ReadPreferences(parquet, {}, visit));
+  REIN_ASSIGN_OR_RETURN(const data::ReadReport read,
+                        data::ReadPreferences(parquet, {}, visit, data::Need::kQuestion));
   REIN_RETURN_IF_ERROR(source.Finish(parquet, read));
   return source;
 }

@@ -21,11 +21,12 @@ constexpr int kDrawsPerRow = 32;
 absl::StatusOr<PtxData> PtxData::Load(const std::filesystem::path& path, const models::Processor* processor,
                                       const models::ModelShape& shape, host::ImageStore* store) {
   PtxData data(processor, shape.max_positions, store);
+  const auto keep = [&data](data::PreferenceRow row) {
+    if (row.category == kBenign) data.Add(std::move(row));
+    return absl::OkStatus();
+  };
   REIN_ASSIGN_OR_RETURN(const data::ReadReport report,
-                        data::ReadPreferences(path, {}, [&](data::PreferenceRow row) {
-                          if (row.category == kBenign) data.Add(std::move(row));
-                          return absl::OkStatus();
-                        }));
+                        data::ReadPreferences(path, {}, keep, data::Need::kAnswer));
   if (data.rows_.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(path.string(), " has no row of category \"", kBenign,
                                                    "\" among ", report.kept,
