@@ -91,8 +91,10 @@ void AppendEscaped(UChar32 c, std::string* out) {
     default:
       if (c < 0x100) {
         absl::StrAppendFormat(out, "\\x%02x", c);
+      } else if (c < 0x10000) {
+        absl::StrAppendFormat(out, "\\u%04x", c);
       } else {
-        absl::StrAppendFormat(out, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+        absl::StrAppendFormat(out, "\\U%08x", c);
       }
   }
 }

@@ -30,8 +30,10 @@ absl::StatusOr<std::unique_ptr<Processor>> LlavaProcessor::Load(const std::files
   const char* image_key = root.Has("image_token_id") ? "image_token_id" : "image_token_index";
   REIN_ASSIGN_OR_RETURN(TextSide text, ReadTextSide(folder, root, image_key, config.image_token_id));
   REIN_ASSIGN_OR_RETURN(ClipImageProcessor images, LoadImageProcessor(folder, config));
-  REIN_RETURN_IF_ERROR(CheckChatTemplate(folder));
-  return std::unique_ptr<Processor>(new LlavaProcessor(std::move(text), std::move(images), config));
+  REIN_ASSIGN_OR_RETURN(PromptTemplate prompt,
+                        PromptTemplate::Load(folder, kLlava15ChatTemplate, text.image_text));
+  return std::unique_ptr<Processor>(
+      new LlavaProcessor(std::move(text), std::move(prompt), std::move(images), config));
 }
 
 absl::StatusOr<ProcessedImage> LlavaProcessor::ProcessImage(const data::RgbImage& image) const {
@@ -40,7 +42,7 @@ absl::StatusOr<ProcessedImage> LlavaProcessor::ProcessImage(const data::RgbImage
 }
 
 absl::StatusOr<std::string> LlavaProcessor::RenderPrompt(absl::string_view question, size_t images) const {
-  return models::RenderPrompt(question, images, text().image_text);
+  return prompt_.Render(question, images);
 }
 
 }  // namespace rein::models

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "models/chat_template/prompt_template.h"
 #include "models/clip/image_processor.h"
 #include "models/llava/config.h"
 #include "models/processor_base.h"
@@ -23,9 +24,13 @@ class LlavaProcessor : public ProcessorBase {
   std::string AnswerPrefix() const override { return " "; }
 
  private:
-  LlavaProcessor(TextSide text, ClipImageProcessor images, const LlavaConfig& config)
-      : ProcessorBase(std::move(text)), images_(std::move(images)), feature_count_(config.feature_count()) {}
+  LlavaProcessor(TextSide text, PromptTemplate prompt, ClipImageProcessor images, const LlavaConfig& config)
+      : ProcessorBase(std::move(text)),
+        prompt_(std::move(prompt)),
+        images_(std::move(images)),
+        feature_count_(config.feature_count()) {}
 
+  PromptTemplate prompt_;
   ClipImageProcessor images_;
   int64_t feature_count_;
 };

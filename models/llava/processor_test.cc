@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "models/llava/chat_template.h"
 #include "models/test_support.h"
 
 namespace rein::models {
@@ -130,13 +129,14 @@ TEST(LlavaProcessor, NamesTheFileThatIsMissingOrBroken) {
          {"24 x 24", "16 x 16"});
   refuse("config.json", nullptr, StatusCode::kNotFound, {"config.json"});
   refuse("config.json", "rubbish", StatusCode::kInvalidArgument, {"config.json"});
-  refuse("config.json", R"({"model_type": "qwen2_vl"})", StatusCode::kUnimplemented, {"qwen2_vl", "llava"});
+  refuse("config.json", R"({"model_type": "mllama"})", StatusCode::kUnimplemented,
+         {"mllama", "llava, qwen2_vl"});
   refuse("generation_config.json", R"({"eos_token_id": 5000})", StatusCode::kInvalidArgument,
          {"eos_token_id", "5000"});
   refuse("generation_config.json", R"({"eos_token_id": "</s>"})", StatusCode::kInvalidArgument,
          {"eos_token_id"});
-  refuse("chat_template.jinja", "{{ messages }}", StatusCode::kUnimplemented,
-         {"chat_template.jinja", "llava-1.5"});
+  refuse("chat_template.jinja", "{{ messages | md5 }}", StatusCode::kUnimplemented,
+         {"chat_template.jinja", "\"md5\""});
 }
 
 TEST(LlavaProcessor, RefusesAnImageTokenThatTheTokenizerDoesNotHave) {
@@ -148,30 +148,12 @@ TEST(LlavaProcessor, RefusesAnImageTokenThatTheTokenizerDoesNotHave) {
   ExpectError(Processor::Load(model).status(), StatusCode::kInvalidArgument, {"image_token_index", "440"});
 }
 
-TEST(ChatTemplate, IsFoundInEveryFileThatMayHoldIt) {
+TEST(LlavaProcessor, KnowsTheTemplateOfItsFamily) {
   const TestFolder folder;
-  EXPECT_TRUE(CheckChatTemplate(folder.path()).ok());
-  Write(folder / "tokenizer_config.json", Json({{"chat_template", "other"}}).dump());
-  ExpectError(CheckChatTemplate(folder.path()), StatusCode::kUnimplemented, {"tokenizer_config.json"});
-  Write(folder / "chat_template.json", Json({{"chat_template", kLlava15ChatTemplate}}).dump());
-  EXPECT_TRUE(CheckChatTemplate(folder.path()).ok());
-  Write(folder / "chat_template.jinja", "other");
-  ExpectError(CheckChatTemplate(folder.path()), StatusCode::kUnimplemented, {"chat_template.jinja"});
-  Write(folder / "chat_template.jinja", std::string(kLlava15ChatTemplate) + "\n");
-  EXPECT_TRUE(CheckChatTemplate(folder.path()).ok());
-}
-
-TEST(ChatTemplate, MayHoldANewlineInsteadOfItsEscape) {
-  const TestFolder folder;
-  std::string text = kLlava15ChatTemplate;
-  text.replace(text.find("\\n"), 2, "\n");
-  Write(folder / "chat_template.jinja", text);
-  EXPECT_TRUE(CheckChatTemplate(folder.path()).ok());
-}
-
-TEST(ChatTemplate, PutsPicturesFirst) {
-  EXPECT_EQ(RenderPrompt("What is it?", 2, "<image>"), "USER: <image>\n<image>\nWhat is it? ASSISTANT:");
-  EXPECT_EQ(RenderPrompt("Hi", 0, "<image>"), "USER: Hi ASSISTANT:");
+  const auto model = folder.CopyOf("processor");
+  std::filesystem::remove(model / "chat_template.jinja");
+  const std::vector<ProcessedImage> one(1, {.feature_count = 4});
+  EXPECT_EQ(*LoadGood(model)->EncodePrompt("What?", one), *LoadGood()->EncodePrompt("What?", one));
 }
 
 }  // namespace
