@@ -25,14 +25,15 @@ bool Contains(const std::vector<int32_t>& tokens, int64_t token) {
 }  // namespace
 
 absl::StatusOr<Corpus> Corpus::Load(const std::filesystem::path& path, const models::Processor& processor,
-                                    const models::ModelShape& shape, const CorpusLimits& limits) {
+                                    const models::ModelShape& shape, const CorpusLimits& limits,
+                                    data::Need need) {
   Corpus corpus(&processor);
   const auto visit = [&](data::PreferenceRow row) {
     ++corpus.seen_;
     const std::string where = absl::StrCat(path.string(), " row ", corpus.seen_);
     return WithContext(corpus.Add(std::move(row), shape, limits), where);
   };
-  REIN_ASSIGN_OR_RETURN(const data::ReadReport report, data::ReadPreferences(path, {}, visit));
+  REIN_ASSIGN_OR_RETURN(const data::ReadReport report, data::ReadPreferences(path, {}, visit, need));
   corpus.dropped_ = report.rows - static_cast<int64_t>(corpus.rows_.size());
   if (corpus.rows_.empty()) {
     return absl::InvalidArgumentError(
@@ -96,8 +97,11 @@ absl::StatusOr<Corpus::Picture> Corpus::PictureAt(int index) const {
 }
 
 absl::StatusOr<Sequence> Corpus::SequenceOf(const CorpusRow& row, int answer) const {
-  REIN_ASSIGN_OR_RETURN(Picture picture, PictureAt(row.picture));
-  return Sequence{row.id, row.prompt, row.responses[answer], {std::move(picture)}};
+  Sequence sequence{row.id, row.prompt, row.responses[answer], {}};
+  if (row.picture >= 0) {
+    REIN_ASSIGN_OR_RETURN(sequence.images.emplace_back(), PictureAt(row.picture));
+  }
+  return sequence;
 }
 
 }  // namespace rein::training

@@ -21,9 +21,9 @@ struct CorpusRow {
   std::string id;
   std::vector<int32_t> prompt;
   std::vector<int32_t> responses[2];
-  int picture = 0;                // index into the pictures
-  int more_helpful = 0;           // 0 or 1
-  int safer = 0;                  // 0 or 1
+  int picture = -1;               // index into the pictures; -1: a question without one
+  int more_helpful = 0;           // 0 or 1; -1 where Need::kAnswer does not ask for it
+  int safer = 0;                  // 0 or 1; -1 likewise
   int harmless_rate[2] = {0, 0};  // -3 .. 3, > 0 harmless
   bool is_safe[2] = {true, true};
 };
@@ -36,18 +36,19 @@ struct CorpusLimits {
 // Every row tokenised and every distinct picture (by digest) decoded once.
 class Corpus {
  public:
-  // Rows of a parquet file or folder. Rows longer than the model's positions are left out and counted in the
-  // log. Errors: those of data::ReadPreferences and of decoding and processing (naming the row);
-  // INVALID_ARGUMENT (no row is left). The processor outlives the corpus.
+  // Rows of a file or folder that have what is needed, see data::Need. Rows longer than the model's positions
+  // are left out and counted in the log. Errors: those of data::ReadPreferences and of decoding and
+  // processing (naming the row); INVALID_ARGUMENT (no row is left). The processor outlives the corpus.
   static absl::StatusOr<Corpus> Load(const std::filesystem::path& path, const models::Processor& processor,
-                                     const models::ModelShape& shape, const CorpusLimits& limits = {});
+                                     const models::ModelShape& shape, const CorpusLimits& limits = {},
+                                     data::Need need = data::Need::kPair);
 
   const std::vector<CorpusRow>& rows() const { return rows_; }
   // Rows that were read but cannot be used: see data::ReadPreferences, and too long.
   int64_t dropped() const { return dropped_; }
   int64_t pictures() const { return static_cast<int64_t>(pictures_.size()); }
 
-  // Prompt, picture and answer 0 or 1 of a row.
+  // Prompt, picture (if there is one) and answer 0 or 1 of a row.
   absl::StatusOr<Sequence> SequenceOf(const CorpusRow& row, int answer) const;
 
  private:

@@ -263,6 +263,19 @@ TEST_F(CorpusTest, GivesTheSamePixelsBeyondItsMemoryLimit) {
   }
 }
 
+TEST_F(CorpusTest, TakesRowsWithoutAPictureAndDemonstrationsWhereTheyWillDo) {
+  const std::filesystem::path file = folder_ / "rows.jsonl";
+  ASSERT_EQ(WriteFileAtomically(file, "{\"question\": \"what?\", \"answer\": \"red\"}\n"), absl::OkStatus());
+  const auto corpus = Corpus::Load(file, *processor_, shape_, {}, data::Need::kAnswer);
+  ASSERT_TRUE(corpus.ok()) << corpus.status();
+  const auto sequence = corpus->SequenceOf(corpus->rows()[0], 0);
+  ASSERT_TRUE(sequence.ok()) << sequence.status();
+  EXPECT_TRUE(sequence->images.empty());
+  EXPECT_EQ(std::count(sequence->prompt.begin(), sequence->prompt.end(), kTinyImage), 0);
+  EXPECT_EQ(sequence->response, (std::vector<int32_t>{' ', 'r', 'e', 'd', kTinyEnd}));
+  EXPECT_THAT(Corpus::Load(file, *processor_, shape_).status().message(), HasSubstr("none of 1 rows"));
+}
+
 TEST_F(CorpusTest, CountsRowsThatAreTooLongAndRefusesToBeEmpty) {
   std::vector<data::PreferenceRow> rows = {Row(0), Row(1)};
   rows[1].response[1] = std::string(300, 'x');
