@@ -1,6 +1,7 @@
 // The tokens of a template, read once from front to back.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
