@@ -285,7 +285,7 @@ absl::Status Lora::CheckConfig(const std::filesystem::path& file) const {
   return absl::OkStatus();
 }
 
-absl::Status Lora::Load(const std::filesystem::path& folder) {
+absl::StatusOr<NamedTensors> Lora::Read(const std::filesystem::path& folder) const {
   REIN_RETURN_IF_ERROR(CheckConfig(folder / kConfigFile));
   REIN_ASSIGN_OR_RETURN(const NamedTensors tensors, ReadSafetensors(folder / kWeightsFile));
   const std::map<std::string, at::Tensor> stored(tensors.begin(), tensors.end());
@@ -294,6 +294,7 @@ absl::Status Lora::Load(const std::filesystem::path& folder) {
     return absl::InvalidArgumentError(absl::StrCat(where, " holds ", stored.size(), " tensors, expected ",
                                                    parameters_.size(), ": it has other lora.targets"));
   }
+  NamedTensors values;
   for (const auto& [name, tensor] : parameters_) {
     const auto found = stored.find(StoredName(*model_, name));
     if (found == stored.end() || found->second.sizes() != tensor.sizes()) {
@@ -301,11 +302,15 @@ absl::Status Lora::Load(const std::filesystem::path& folder) {
                                                      " is missing or of another shape: it belongs to another "
                                                      "model or has other lora.targets"));
     }
+    values.emplace_back(name, found->second);
   }
+  return values;
+}
+
+void Lora::Set(const NamedTensors& values) {
   const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : parameters_) tensor.copy_(stored.at(StoredName(*model_, name)));
+  for (size_t i = 0; i < values.size(); ++i) parameters_[i].second.copy_(values[i].second);
   Merge();
-  return absl::OkStatus();
 }
 
 }  // namespace rein::models

@@ -57,9 +57,11 @@ class Lora {
   // adapter_config.json and adapter_model.safetensors as PEFT writes them, in a new or empty folder. `base`
   // is the folder of the weights below the adapters.
   absl::Status Save(const std::filesystem::path& folder, const std::filesystem::path& base) const;
-  // Reads such a folder and merges; after an error all is as it was. Errors: NOT_FOUND, INVALID_ARGUMENT
+  // Reads such a folder: tensors in the order of parameters(), for Set. Errors: NOT_FOUND, INVALID_ARGUMENT
   // (other layers, rank or alpha).
-  absl::Status Load(const std::filesystem::path& folder);
+  absl::StatusOr<NamedTensors> Read(const std::filesystem::path& folder) const;
+  // Copies the values of Read into parameters() and merges.
+  void Set(const NamedTensors& values);
 
  private:
   struct Adapter;

@@ -79,7 +79,9 @@ void FillNormal(at::Tensor& target, uint64_t key, double deviation) {
   target.copy_(values);
 }
 
-bool IsReplaced(const LinearLayer::Slot& slot) { return slot != nullptr && slot->training_product != nullptr; }
+bool IsReplaced(const LinearLayer::Slot& slot) {
+  return slot != nullptr && slot->training_product != nullptr;
+}
 
 // Part by part, where one of them is replaced.
 at::Tensor ApplyParts(const JoinedLinear& layer, const at::Tensor& x) {
@@ -104,7 +106,8 @@ at::Tensor Apply(const JoinedLinear& layer, const at::Tensor& x) {
 }
 
 at::Tensor Apply(const Linear& layer, const at::Tensor& x) {
-  if (at::GradMode::is_enabled() && IsReplaced(layer.slot)) return layer.slot->training_product(x, layer.bias);
+  if (at::GradMode::is_enabled() && IsReplaced(layer.slot))
+    return layer.slot->training_product(x, layer.bias);
   return layer.bias.defined() ? at::linear(x, layer.weight, layer.bias) : at::linear(x, layer.weight);
 }
 
@@ -148,8 +151,7 @@ JoinedLinear Parameters::AddJoined(const std::vector<Part>& parts, int64_t in, b
   for (const Part& part : parts) rows += part.rows;
   JoinedLinear layer;
   layer.joined = AddAliases(parts, ".weight", {rows, in}, Fill::kNormal, deviation, layer.parts);
-  for (size_t i = 0; i < parts.size(); ++i)
-    layer.slots.push_back(AddSlot(parts[i].prefix, layer.parts[i]));
+  for (size_t i = 0; i < parts.size(); ++i) layer.slots.push_back(AddSlot(parts[i].prefix, layer.parts[i]));
   if (bias) layer.joined_bias = AddAliases(parts, ".bias", {rows}, Fill::kZeros, 0, layer.biases);
   return layer;
 }

@@ -27,7 +27,10 @@ class RecomputeFunction : public torch::autograd::Function<RecomputeFunction> {
                             const c10::intrusive_ptr<KeptBlock>& kept) {
     context->save_for_backward({x});
     context->saved_data["block"] = c10::IValue::make_capsule(kept);
-    return kept->block(x);
+    // Recorded and forgotten: the block computes what it will compute in the backward pass, which may differ
+    // from what it does without gradients (adapters, dropout).
+    const at::AutoGradMode recording(true);
+    return kept->block(x.detach()).detach();
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
