@@ -8,6 +8,8 @@
 #include "models/llava/model.h"
 #include "models/llava/processor.h"
 #include "models/processor.h"
+#include "models/qwen2_vl/model.h"
+#include "models/qwen2_vl/processor.h"
 #include "models/vision_language_model.h"
 
 namespace rein::models {
@@ -21,6 +23,7 @@ struct Family {
 
 constexpr Family kFamilies[] = {
     {"llava", LlavaModel::Make, LlavaProcessor::Load},
+    {"qwen2_vl", Qwen2VlModel::Make, Qwen2VlProcessor::Load},
 };
 
 absl::StatusOr<const Family*> FamilyOf(const std::filesystem::path& folder) {

@@ -1,6 +1,5 @@
 #include "models/llama/config.h"
 
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -21,19 +20,23 @@ bool Contains(absl::Span<const char* const> names, const std::string& name) {
   return false;
 }
 
-absl::Status ReadSections(const Fields& rope, LlamaConfig& config) {
-  // Only families that have sections by default turn them.
-  if (config.mrope_sections.empty()) return absl::OkStatus();
-  REIN_ASSIGN_OR_RETURN(config.mrope_sections, rope.IntOrInts("mrope_section", config.mrope_sections));
+// Every pair of a head turns with one of the rows of positions.
+absl::Status CheckSections(const Fields& text, const LlamaConfig& config) {
+  int64_t pairs = 0;
   for (int64_t section : config.mrope_sections) {
-    if (section < 1 || section > config.head_dim) {
-      return rope.Error("mrope_section", absl::StrCat("has ", section, "; numbers from 1 on are needed"));
+    if (section < 0 || section > config.head_dim) {
+      return text.Error("mrope_section", absl::StrCat("has ", section, "; numbers from 0 to head_dim, ",
+                                                      config.head_dim, ", are needed"));
     }
+    pairs += section;
   }
-  return config.mrope_sections.empty() ? rope.Error("mrope_section", "is empty") : absl::OkStatus();
+  if (pairs == config.head_dim / 2) return absl::OkStatus();
+  return text.Error("mrope_section", absl::StrCat("sums up to ", pairs, "; half of head_dim, ",
+                                                  config.head_dim / 2, ", is needed"));
 }
 
 absl::Status ReadRope(const Fields& text, absl::Span<const char* const> rope_types, LlamaConfig& config) {
+  const bool multimodal = !config.mrope_sections.empty();  // by the family's defaults
   REIN_ASSIGN_OR_RETURN(config.rope_theta, text.Number("rope_theta", config.rope_theta, 1.0, 1e12));
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     REIN_ASSIGN_OR_RETURN(const Fields rope, text.Object(key));
@@ -43,13 +46,11 @@ absl::Status ReadRope(const Fields& text, absl::Span<const char* const> rope_typ
     if (!Contains(rope_types, type)) {
       return rope.Unsupported("rope_type", type, absl::StrJoin(rope_types, ", "));
     }
-    REIN_RETURN_IF_ERROR(ReadSections(rope, config));
+    if (multimodal) {
+      REIN_ASSIGN_OR_RETURN(config.mrope_sections, rope.IntOrInts("mrope_section", config.mrope_sections));
+    }
   }
-  const auto& sections = config.mrope_sections;
-  const int64_t pairs = std::accumulate(sections.begin(), sections.end(), int64_t{0});
-  if (sections.empty() || pairs == config.head_dim / 2) return absl::OkStatus();
-  return text.Error("mrope_section", absl::StrCat("sums up to ", pairs, "; half of head_dim, ",
-                                                  config.head_dim / 2, ", is needed"));
+  return multimodal ? CheckSections(text, config) : absl::OkStatus();
 }
 
 absl::Status ReadSizes(const Fields& text, LlamaConfig& config) {
