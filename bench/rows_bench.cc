@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include <optional>
+#include <string>
 
 #include "bench/inputs.h"
 #include "data/image.h"
@@ -13,13 +14,14 @@ namespace {
 
 constexpr int kRows = 256;
 
-// Pairs with a picture each, PNG of size x size.
+// Pairs with a picture each, PNG of size x size. Bytes behind its end, which decoders pass over, make each
+// picture another one: equal ones would be stored once.
 std::filesystem::path WriteRows(const std::filesystem::path& folder, int size) {
   data::RowWriter writer = Require(data::RowWriter::Open(folder / "rows.parquet"));
   const std::string png = ScenePng(size);
   for (int i = 0; i < kRows; ++i) {
     Require(writer.Add({.question = "How do I handle what is in this picture?",
-                        .pictures = {{png, "scene.png"}},
+                        .pictures = {{png + std::to_string(i), "scene.png"}},
                         .responses = {{"Lift it with both hands.", true, 3, 3}, {"No.", true, 1, 0}},
                         .more_helpful = 1,
                         .safer = 1,
@@ -32,7 +34,6 @@ std::filesystem::path WriteRows(const std::filesystem::path& folder, int size) {
 void ReadRows(benchmark::State& state, bool decode) {
   const TemporaryFolder folder;
   const std::filesystem::path file = WriteRows(folder.path(), static_cast<int>(state.range(0)));
-  const int64_t bytes = static_cast<int64_t>(std::filesystem::file_size(file));
   for (auto _ : state) {
     data::RowReader reader = Require(data::RowReader::Open(file));
     while (const std::optional<data::Row> row = Require(reader.Next())) {
@@ -40,7 +41,6 @@ void ReadRows(benchmark::State& state, bool decode) {
     }
   }
   state.SetItemsProcessed(state.iterations() * kRows);
-  state.SetBytesProcessed(state.iterations() * bytes);
 }
 BENCHMARK_CAPTURE(ReadRows, encoded, false)
     ->Arg(336)
