@@ -1,8 +1,8 @@
 #include "models/tokenizer/added_tokens.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "models/tokenizer/unicode.h"
@@ -11,31 +11,30 @@ namespace rein::models {
 namespace {
 
 constexpr size_t kMaxAddedTokens = 1 << 16;
+constexpr size_t kMaxContentBytes = 1 << 12;
+constexpr int64_t kMaxId = (1 << 20) - 1;
 
-absl::StatusOr<AddedToken> ParseToken(const Fields& fields) {
+absl::StatusOr<AddedToken> ParseToken(const Fields& fields, const Normalizer& normalizer) {
   AddedToken token;
-  REIN_ASSIGN_OR_RETURN(const int64_t id, fields.Int("id", -1, 0, (1 << 22) - 1));
+  REIN_ASSIGN_OR_RETURN(const int64_t id, fields.Int("id", -1, 0, kMaxId));
   if (id < 0) return fields.Error("id", "is missing");
   token.id = static_cast<int32_t>(id);
   REIN_ASSIGN_OR_RETURN(token.content, fields.String("content", ""));
-  if (token.content.empty()) return fields.Error("content", "is missing or empty");
+  if (token.content.empty() || token.content.size() > kMaxContentBytes) {
+    return fields.Error("content", absl::StrCat("is missing or not of 1 to ", kMaxContentBytes, " bytes"));
+  }
   REIN_ASSIGN_OR_RETURN(token.special, fields.Bool("special", false));
   REIN_ASSIGN_OR_RETURN(token.normalized, fields.Bool("normalized", !token.special));
+  REIN_ASSIGN_OR_RETURN(token.single_word, fields.Bool("single_word", false));
   REIN_ASSIGN_OR_RETURN(token.lstrip, fields.Bool("lstrip", false));
   REIN_ASSIGN_OR_RETURN(token.rstrip, fields.Bool("rstrip", false));
-  REIN_ASSIGN_OR_RETURN(const bool single_word, fields.Bool("single_word", false));
-  if (single_word) return fields.Unsupported("single_word", "true", "false");
+  token.normal = token.normalized ? normalizer.Apply(token.content) : token.content;
   return token;
 }
 
 // Where the white space that ends at `end` begins, not before `from`.
 size_t SpaceBefore(absl::string_view text, size_t from, size_t end) {
-  while (end > from) {
-    size_t start = end - 1;
-    while (start > from && (static_cast<uint8_t>(text[start]) & 0xC0) == 0x80) --start;
-    if (!IsUnicodeSpace(DecodeChar(text, start))) break;
-    end = start;
-  }
+  while (end > from && IsUnicodeSpace(DecodeChar(text, CharBefore(text, end)))) end = CharBefore(text, end);
   return end;
 }
 
@@ -44,9 +43,14 @@ size_t SpaceAfter(absl::string_view text, size_t at) {
   return at;
 }
 
+bool IsInsideWord(absl::string_view text, size_t begin, size_t end) {
+  return (begin > 0 && IsWordChar(DecodeChar(text, CharBefore(text, begin)))) ||
+         (end < text.size() && IsWordChar(DecodeChar(text, end)));
+}
+
 }  // namespace
 
-absl::StatusOr<AddedTokens> AddedTokens::Parse(const Fields& root) {
+absl::StatusOr<AddedTokens> AddedTokens::Parse(const Fields& root, const Normalizer& normalizer) {
   AddedTokens added;
   const Json* list = root.Find("added_tokens");
   if (list == nullptr) return added;
@@ -56,47 +60,65 @@ absl::StatusOr<AddedTokens> AddedTokens::Parse(const Fields& root) {
   for (const Json& item : *list) {
     const std::string where = absl::StrCat(root.where(), ": added_tokens[", added.tokens_.size(), "]");
     if (!item.is_object()) return absl::InvalidArgumentError(absl::StrCat(where, " is not an object"));
-    REIN_ASSIGN_OR_RETURN(AddedToken token, ParseToken(Fields(item, where)));
-    if (!added.by_id_.emplace(token.id, added.tokens_.size()).second) {
-      return absl::InvalidArgumentError(absl::StrCat(where, ": id ", token.id, " is there twice"));
-    }
-    added.by_first_byte_[static_cast<uint8_t>(token.content[0])].push_back(added.tokens_.size());
-    added.tokens_.push_back(std::move(token));
+    REIN_ASSIGN_OR_RETURN(AddedToken token, ParseToken(Fields(item, where), normalizer));
+    REIN_RETURN_IF_ERROR(added.Add(std::move(token), where));
   }
-  for (auto& indices : added.by_first_byte_) {
-    std::stable_sort(indices.begin(), indices.end(), [&](size_t a, size_t b) {
-      return added.tokens_[a].content.size() > added.tokens_[b].content.size();
-    });
+  for (Matcher* matcher : {&added.raw_, &added.normal_}) {
+    for (std::vector<size_t>& lengths : matcher->lengths) {
+      std::sort(lengths.begin(), lengths.end(), std::greater<>());
+      lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
+    }
   }
   return added;
 }
 
-const AddedToken* AddedTokens::Match(absl::string_view rest, bool normalized) const {
-  for (size_t index : by_first_byte_[static_cast<uint8_t>(rest[0])]) {
-    const AddedToken& token = tokens_[index];
-    if (token.normalized == normalized && absl::StartsWith(rest, token.content)) return &token;
+absl::Status AddedTokens::Add(AddedToken token, const std::string& where) {
+  const size_t index = tokens_.size();
+  if (!by_id_.emplace(token.id, index).second) {
+    return absl::InvalidArgumentError(absl::StrCat(where, ": id ", token.id, " is there twice"));
+  }
+  if (!by_content_.emplace(token.content, index).second) {
+    return absl::InvalidArgumentError(absl::StrCat(where, ": \"", token.content, "\" is there twice"));
+  }
+  if (token.special) special_contents_.insert(token.content);
+  Matcher& matcher = token.normalized ? normal_ : raw_;
+  if (!token.normal.empty() && matcher.tokens.emplace(token.normal, index).second) {
+    matcher.lengths[static_cast<uint8_t>(token.normal[0])].push_back(token.normal.size());
+  }
+  tokens_.push_back(std::move(token));
+  return absl::OkStatus();
+}
+
+const AddedToken* AddedTokens::Match(const Matcher& matcher, absl::string_view rest) const {
+  for (const size_t length : matcher.lengths[static_cast<uint8_t>(rest[0])]) {
+    if (length > rest.size()) continue;
+    const auto found = matcher.tokens.find(rest.substr(0, length));
+    if (found != matcher.tokens.end()) return &tokens_[found->second];
   }
   return nullptr;
 }
 
-std::vector<AddedTokens::Piece> AddedTokens::Split(absl::string_view text, bool normalized) const {
-  std::vector<Piece> pieces;
+void AddedTokens::Split(absl::string_view whole, bool normalized,
+                        absl::FunctionRef<void(absl::string_view piece, size_t at)> text,
+                        absl::FunctionRef<void(const AddedToken& token)> found) const {
+  const Matcher& matcher = normalized ? normal_ : raw_;
   size_t done = 0;
-  for (size_t i = 0; i < text.size();) {
-    const AddedToken* token = Match(text.substr(i), normalized);
+  for (size_t at = 0; at < whole.size() && !matcher.tokens.empty();) {
+    const AddedToken* token = Match(matcher, whole.substr(at));
     if (token == nullptr) {
-      ++i;
+      ++at;
       continue;
     }
-    const size_t begin = token->lstrip ? SpaceBefore(text, done, i) : i;
-    size_t end = i + token->content.size();
-    if (token->rstrip) end = SpaceAfter(text, end);
-    if (begin > done) pieces.push_back({text.substr(done, begin - done), nullptr});
-    pieces.push_back({text.substr(begin, end - begin), token});
-    done = i = end;
+    // The search goes on right behind the token, even where it takes white space along or does not count.
+    const size_t begin = at;
+    at += token->normal.size();
+    if (token->single_word && IsInsideWord(whole, begin, at)) continue;
+    const size_t from = token->lstrip ? SpaceBefore(whole, std::min(done, begin), begin) : begin;
+    if (from > done) text(whole.substr(done, from - done), done);
+    found(*token);
+    done = std::max(done, token->rstrip ? SpaceAfter(whole, at) : at);
   }
-  if (done < text.size()) pieces.push_back({text.substr(done), nullptr});
-  return pieces;
+  if (done < whole.size()) text(whole.substr(done), done);
 }
 
 const AddedToken* AddedTokens::Find(int32_t id) const {
@@ -105,10 +127,8 @@ const AddedToken* AddedTokens::Find(int32_t id) const {
 }
 
 const AddedToken* AddedTokens::Find(const std::string& content) const {
-  for (const AddedToken& token : tokens_) {
-    if (token.content == content) return &token;
-  }
-  return nullptr;
+  const auto found = by_content_.find(content);
+  return found == by_content_.end() ? nullptr : &tokens_[found->second];
 }
 
 }  // namespace rein::models

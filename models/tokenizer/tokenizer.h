@@ -1,7 +1,9 @@
-// tokenizer.json of the byte-level BPE kind (GPT-2, Qwen2, Llama 3): the pipeline that the file declares.
+// tokenizer.json of the BPE kinds (GPT-2, Qwen2, SmolLM2, Llama): the pipeline that the file declares, with
+// the results of the `tokenizers` library.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,15 +13,20 @@
 #include "models/json.h"
 #include "models/tokenizer/added_tokens.h"
 #include "models/tokenizer/bpe.h"
-#include "models/tokenizer/regex.h"
+#include "models/tokenizer/decoder.h"
+#include "models/tokenizer/normalizer.h"
+#include "models/tokenizer/post_processor.h"
+#include "models/tokenizer/pre_tokenizer.h"
+#include "models/tokenizer/workspace_pool.h"
 
 namespace rein::models {
 
-// Thread-safe after Parse.
+// Thread-safe after Parse. Copies share their cache.
 class Tokenizer {
  public:
-  // `text` is the content of the file, `where` its name in messages. Errors: INVALID_ARGUMENT (broken file),
-  // UNIMPLEMENTED (a component that is not supported; names it and what is).
+  // `text` is the content of the file, `where` its name in messages. "truncation" and "padding" are left to
+  // the caller. Errors: INVALID_ARGUMENT (broken file), RESOURCE_EXHAUSTED (over 64 MiB), UNIMPLEMENTED (a
+  // component that is not supported; names it and what is).
   static absl::StatusOr<Tokenizer> Parse(const std::string& text, const std::string& where);
 
   // Ids of a text; bytes that are no UTF-8 count as U+FFFD. Added tokens in the text are recognised. With
@@ -38,26 +45,25 @@ class Tokenizer {
   int32_t size() const { return size_; }
 
  private:
-  // One stage of pre-tokenisation.
-  struct Cut {
-    enum class Kind { kRegex, kByteLevel } kind = Kind::kByteLevel;
-    std::vector<Regex> regex;       // none or one
-    bool add_prefix_space = false;  // byte level
-  };
-  Tokenizer(AddedTokens added, Bpe bpe) : added_(std::move(added)), bpe_(std::move(bpe)) {}
-  absl::Status ParseNormalizer(const Fields& normalizer);
-  absl::Status ParsePreTokenizer(const Fields& pre_tokenizer);
-  absl::Status ParsePostProcessor(const Fields& processor);
-  absl::Status ParseTemplate(const Fields& processor);
-  absl::Status ParseDecoder(const Fields& decoder) const;
-  void EncodeText(const std::string& text, std::vector<int32_t>& ids) const;
+  friend class StreamDecoder;
+  Tokenizer(Normalizer normalizer, AddedTokens added, Bpe bpe)
+      : normalizer_(std::move(normalizer)), added_(std::move(added)), bpe_(std::move(bpe)) {}
+  absl::Status CheckAddedTokens(const std::string& where) const;
+  absl::Status ParseStages(const Fields& root);
+  void EncodeText(absl::string_view text, bool first, Bpe::Workspace& workspace,
+                  std::vector<int32_t>& ids) const;
+  void EncodeRaw(absl::string_view text, bool first, Bpe::Workspace& workspace,
+                 std::vector<int32_t>& ids) const;
+  // Hands the text of a token to a decoder, none where it is unknown or skipped.
+  void DecodeToken(int32_t id, bool skip_special_tokens, DecodeStage& decoder) const;
 
+  Normalizer normalizer_;
   AddedTokens added_;
+  PreTokenizer pre_tokenizer_;
   Bpe bpe_;
-  bool nfc_ = false;
-  std::vector<Cut> cuts_;
-  bool byte_level_ = false;
-  std::vector<int32_t> prefix_, suffix_;
+  PostProcessor post_processor_;
+  Decoder decoder_;
+  std::shared_ptr<WorkspacePool> workspaces_ = std::make_shared<WorkspacePool>();
   int32_t size_ = 0;
 };
 

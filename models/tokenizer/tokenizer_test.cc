@@ -1,35 +1,33 @@
 #include "models/tokenizer/tokenizer.h"
 
 #include <string>
+#include <thread>
 #include <vector>
 
-#include "models/test_support.h"
-#include "models/tokenizer/unicode.h"
+#include "models/tokenizer/stream_decoder.h"
+#include "models/tokenizer/test_support.h"
 
 namespace rein::models {
 namespace {
 
-using absl::StatusCode;
-
-std::string FileOf(const std::string& name) {
-  return *ReadFile(Fixture("tokenizers/" + name) / "tokenizer.json");
-}
-
-Tokenizer Load(const std::string& name) {
-  auto tokenizer = Tokenizer::Parse(FileOf(name), name);
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
-  return *std::move(tokenizer);
+std::string DecodeStreamed(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+                           bool skip_special_tokens) {
+  StreamDecoder decoder(tokenizer, skip_special_tokens);
+  std::string text;
+  for (const int32_t id : ids) text += decoder.Push(id);
+  return text + decoder.Flush();
 }
 
 class EveryTokenizer : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryTokenizer, GivesTheIdsAndTextsOfTheReference) {
-  const Tokenizer tokenizer = Load(GetParam());
+  const Tokenizer tokenizer = LoadTokenizer(GetParam());
   const Json cases = Json::parse(*ReadFile(Fixture("tokenizers/" + GetParam()) / "cases.json"));
   ASSERT_GT(cases.size(), 20u);
   for (const Json& test : cases) {
     const auto ids = test.at("ids").get<std::vector<int32_t>>();
     EXPECT_EQ(tokenizer.Decode(ids, false), test.at("decoded").get<std::string>());
+    EXPECT_EQ(DecodeStreamed(tokenizer, ids, false), test.at("decoded").get<std::string>());
     if (!test.contains("text")) continue;
     const auto text = test.at("text").get<std::string>();
     EXPECT_EQ(tokenizer.Encode(text, false), ids) << text;
@@ -38,11 +36,13 @@ TEST_P(EveryTokenizer, GivesTheIdsAndTextsOfTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tokenizer, EveryTokenizer, testing::Values("gpt2", "qwen2", "prefix_space"),
+INSTANTIATE_TEST_SUITE_P(Tokenizer, EveryTokenizer,
+                         testing::Values("gpt2", "qwen2", "llama3", "prefix_space", "smollm2", "llama_legacy",
+                                         "llama_metaspace", "metaspace_split", "word_end"),
                          [](const auto& info) { return info.param; });
 
 TEST(Tokenizer, TakesBrokenUtf8AsReplacementCharacters) {
-  const Tokenizer tokenizer = Load("gpt2");
+  const Tokenizer tokenizer = LoadTokenizer("gpt2");
   EXPECT_EQ(tokenizer.Decode(tokenizer.Encode("a\xff"
                                               "b\xe6\x97",
                                               false),
@@ -52,13 +52,13 @@ TEST(Tokenizer, TakesBrokenUtf8AsReplacementCharacters) {
 }
 
 TEST(Tokenizer, EncodesAMegabyteOfOneWordInTime) {
-  const Tokenizer tokenizer = Load("gpt2");
+  const Tokenizer tokenizer = LoadTokenizer("gpt2");
   const std::string text(1 << 20, 'a');
   EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text, false), false), text);
 }
 
 TEST(Tokenizer, KnowsItsTokens) {
-  const Tokenizer tokenizer = Load("gpt2");
+  const Tokenizer tokenizer = LoadTokenizer("gpt2");
   EXPECT_EQ(tokenizer.TokenOf(tokenizer.IdOf("<image>")), "<image>");
   EXPECT_TRUE(tokenizer.IsSpecial(tokenizer.IdOf("</s>")));
   EXPECT_FALSE(tokenizer.IsSpecial(tokenizer.IdOf("a")));
@@ -68,74 +68,58 @@ TEST(Tokenizer, KnowsItsTokens) {
   EXPECT_EQ(tokenizer.Decode({-5, 1 << 30}, false), "");
 }
 
-// Parses the GPT-2 fixture with one value replaced; `path` is a JSON pointer.
-absl::Status ParseChanged(const std::string& path, const Json& value) {
-  Json json = Json::parse(FileOf("gpt2"));
-  json[Json::json_pointer(path)] = value;
-  return Tokenizer::Parse(json.dump(), "tokenizer.json").status();
+// The text after a special token gets SentencePiece's space again: what these models were trained on.
+TEST(Tokenizer, LegacyLlamaPutsASpaceBehindASpecialToken) {
+  const Tokenizer tokenizer = LoadTokenizer("llama_legacy");
+  const int32_t image = tokenizer.IdOf("<image>"), space = tokenizer.IdOf("▁");
+  const std::vector<int32_t> ids = tokenizer.Encode("<image>\nW", false);
+  ASSERT_GE(ids.size(), 3u);
+  EXPECT_EQ(std::vector<int32_t>(ids.begin(), ids.begin() + 3),
+            (std::vector<int32_t>{image, space, tokenizer.IdOf("<0x0A>")}));
 }
 
-TEST(Tokenizer, NamesWhatIsNotSupported) {
-  const auto refuse = [](const std::string& path, const Json& value,
-                         std::initializer_list<std::string> texts) {
-    ExpectError(ParseChanged(path, value), StatusCode::kUnimplemented, texts);
-  };
-  refuse("/model/type", "Unigram", {"model", "Unigram", "BPE"});
-  refuse("/model/byte_fallback", true, {"byte_fallback"});
-  refuse("/model/dropout", 0.1, {"dropout"});
-  refuse("/model/continuing_subword_prefix", "##", {"continuing_subword_prefix", "##"});
-  refuse("/normalizer", {{"type", "Lowercase"}}, {"normalizer", "Lowercase", "NFC"});
-  refuse("/pre_tokenizer", {{"type", "Metaspace"}}, {"pre_tokenizer", "Metaspace", "ByteLevel"});
-  refuse("/pre_tokenizer", nullptr, {"pre_tokenizer", "ByteLevel"});
-  refuse("/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "a"}}}, {"behavior", "Removed"}},
-         {"Removed", "Isolated"});
-  refuse("/post_processor", {{"type", "BertProcessing"}}, {"post_processor", "BertProcessing"});
-  refuse("/decoder", {{"type", "WordPiece"}}, {"decoder", "WordPiece", "ByteLevel"});
-  refuse("/decoder", nullptr, {"decoder", "ByteLevel"});
-  refuse("/added_tokens/0/single_word", true, {"single_word"});
+TEST(Tokenizer, NewLlamaPutsASpaceBeforeTheFirstTextOnly) {
+  const Tokenizer tokenizer = LoadTokenizer("llama_metaspace");
+  const std::vector<int32_t> ids = tokenizer.Encode("<image>\nW", false);
+  ASSERT_GE(ids.size(), 2u);
+  EXPECT_EQ(ids[1], tokenizer.IdOf("<0x0A>"));
 }
 
-TEST(Tokenizer, NamesWhatIsBroken) {
-  const auto refuse = [](const std::string& path, const Json& value,
-                         std::initializer_list<std::string> texts) {
-    ExpectError(ParseChanged(path, value), StatusCode::kInvalidArgument, texts);
-  };
-  refuse("/model", nullptr, {"model", "missing"});
-  refuse("/model/vocab", Json::array(), {"vocab"});
-  refuse("/model/vocab/a", -1, {"vocab", "a"});
-  refuse("/model/vocab/a", 1 << 30, {"vocab", "a"});
-  refuse("/model/vocab/a", 0, {"vocab", "another token"});
-  refuse("/model/merges", "x", {"merges"});
-  refuse("/model/merges/0", "nospace", {"merges", "nospace"});
-  refuse("/model/merges/0", {"a", "\u4e00"}, {"merges", "vocabulary"});
-  refuse("/model/merges/0", 7, {"merges"});
-  refuse("/added_tokens", 3, {"added_tokens"});
-  refuse("/added_tokens/0/id", -2, {"added_tokens[0]", "id"});
-  refuse("/added_tokens/0/content", "", {"content"});
-  refuse("/added_tokens/1/id", 0, {"added_tokens[1]", "twice"});
-  refuse("/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "(("}}}, {"behavior", "Isolated"}},
-         {"(("});
-  refuse("/post_processor", {{"type", "TemplateProcessing"}}, {"single"});
-  for (const std::string text : {"", "[]", "null", "{", "{\"model\": 3}"}) {
-    ExpectError(Tokenizer::Parse(text, "tokenizer.json").status(), StatusCode::kInvalidArgument,
-                {"tokenizer.json"});
+TEST(Tokenizer, ThreadsShareIt) {
+  const Tokenizer tokenizer = LoadTokenizer("qwen2");
+  const std::string text = "The picture shows a red circle, it's 42 cafe\u0301.";
+  const std::vector<int32_t> expected = tokenizer.Encode(text, true);
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(4);
+  for (int& count : wrong) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) count += tokenizer.Encode(text, true) != expected;
+    });
   }
-  ExpectError(Tokenizer::Parse("{\"model\":" + std::string(100'000, '['), "t").status(),
-              StatusCode::kInvalidArgument, {"t"});
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<int>(4));
 }
 
-TEST(Tokenizer, SurvivesEveryTruncationOfItsFile) {
-  const std::string text = FileOf("qwen2");
-  for (size_t length = 0; length + 2 < text.size(); length += 997) {
-    EXPECT_FALSE(Tokenizer::Parse(text.substr(0, length), "t").ok()) << length;
+// A word cache that is full starts again; what it gives stays the same.
+TEST(Tokenizer, GivesTheSameWhenItsCacheOverflows) {
+  const Tokenizer tokenizer = LoadTokenizer("gpt2");
+  const std::vector<int32_t> expected = tokenizer.Encode(" circle 17", false);
+  std::string words;
+  for (int i = 0; i < 100'000; ++i) absl::StrAppend(&words, " ", absl::Hex(i * 2654435761u));
+  const std::vector<int32_t> ids = tokenizer.Encode(words, false);
+  EXPECT_EQ(tokenizer.Decode(ids, false), words);
+  EXPECT_EQ(tokenizer.Encode(" circle 17", false), expected);
+}
+
+TEST(Tokenizer, EncodesTheLongestRunsInTime) {
+  for (const std::string name : {"qwen2", "llama_legacy", "metaspace_split", "word_end"}) {
+    const Tokenizer tokenizer = LoadTokenizer(name);
+    for (const std::string unit : {" ", "a", "\n", "\u0301", "<", "<image>", "'", "1"}) {
+      std::string text;
+      while (text.size() < (1 << 19)) text += unit;
+      tokenizer.Decode(tokenizer.Encode(text, true), false);
+    }
   }
-}
-
-TEST(Unicode, MapsEveryByteThereAndBack) {
-  std::string bytes;
-  for (int byte = 0; byte < 256; ++byte) bytes.push_back(static_cast<char>(byte));
-  EXPECT_EQ(FromByteLevel(ToByteLevel(bytes)), bytes);
-  EXPECT_EQ(ToByteLevel(" \n"), "ĠĊ");
 }
 
 }  // namespace
