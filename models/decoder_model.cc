@@ -41,10 +41,12 @@ absl::StatusOr<at::Tensor> Guarded(const char* what, Compute compute) {
 
 }  // namespace
 
-DecoderModel::DecoderModel(std::string family, int64_t image_token_id, Origin origin)
+DecoderModel::DecoderModel(std::string family, int64_t image_token_id, Origin origin,
+                           int64_t image_run_tokens)
     : origin_(std::move(origin)), parameters_(origin_.options.dtype, origin_.options.device) {
   shape_.family = std::move(family);
   shape_.image_token_id = image_token_id;
+  shape_.image_run_tokens = image_run_tokens;
 }
 
 void DecoderModel::AddDecoder(const LlamaConfig& config, const DecoderNames& names) {

@@ -54,7 +54,8 @@ class DecoderModel : public VisionLanguageModel {
   absl::StatusOr<SideFiles> side_files() const override;
 
  protected:
-  DecoderModel(std::string family, int64_t image_token_id, Origin origin);
+  // `image_run_tokens`: as in ModelShape.
+  DecoderModel(std::string family, int64_t image_token_id, Origin origin, int64_t image_run_tokens = 0);
 
   // To be called once, by the family's constructor, where the decoder's tensors come in the order of files.
   void AddDecoder(const LlamaConfig& config, const DecoderNames& names);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/qwen2_vl/chat_template.h"
 
 namespace rein::models {
 namespace {
@@ -36,7 +37,10 @@ absl::StatusOr<std::unique_ptr<Processor>> Qwen2VlProcessor::Load(const std::fil
   REIN_ASSIGN_OR_RETURN(Qwen2VlImageProcessor images,
                         Qwen2VlImageProcessor::Parse(Fields(settings.json, settings.where)));
   REIN_RETURN_IF_ERROR(CheckPatches(images, config.vision, settings.where));
-  return std::unique_ptr<Processor>(new Qwen2VlProcessor(std::move(text), std::move(images), config));
+  REIN_ASSIGN_OR_RETURN(PromptTemplate prompt,
+                        PromptTemplate::Load(folder, kQwen2VlChatTemplate, text.image_text));
+  return std::unique_ptr<Processor>(
+      new Qwen2VlProcessor(std::move(text), std::move(prompt), std::move(images), config));
 }
 
 absl::StatusOr<ProcessedImage> Qwen2VlProcessor::ProcessImage(const data::RgbImage& image) const {
@@ -44,11 +48,7 @@ absl::StatusOr<ProcessedImage> Qwen2VlProcessor::ProcessImage(const data::RgbIma
 }
 
 absl::StatusOr<std::string> Qwen2VlProcessor::RenderPrompt(absl::string_view question, size_t images) const {
-  std::string prompt = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n";
-  for (size_t i = 0; i < images; ++i)
-    absl::StrAppend(&prompt, "<|vision_start|>", text().image_text, "<|vision_end|>");
-  absl::StrAppend(&prompt, question, "<|im_end|>\n<|im_start|>assistant\n");
-  return prompt;
+  return prompt_.Render(question, images);
 }
 
 }  // namespace rein::models

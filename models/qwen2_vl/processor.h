@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/chat_template/prompt_template.h"
 #include "models/image/qwen2_vl_image_processor.h"
 #include "models/processor_base.h"
 #include "models/qwen2_vl/config.h"
@@ -24,11 +25,14 @@ class Qwen2VlProcessor : public ProcessorBase {
   std::vector<int32_t> MaskedTokens() const override { return {video_token_}; }
 
  private:
-  Qwen2VlProcessor(TextSide text, Qwen2VlImageProcessor images, const Qwen2VlConfig& config)
+  Qwen2VlProcessor(TextSide text, PromptTemplate prompt, Qwen2VlImageProcessor images,
+                   const Qwen2VlConfig& config)
       : ProcessorBase(std::move(text)),
+        prompt_(std::move(prompt)),
         images_(std::move(images)),
         video_token_(static_cast<int32_t>(config.video_token_id)) {}
 
+  PromptTemplate prompt_;
   Qwen2VlImageProcessor images_;
   int32_t video_token_;
 };
