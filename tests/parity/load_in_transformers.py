@@ -18,7 +18,7 @@ import numpy
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 QUESTION = "USER: <image>\nWhat is shown here? ASSISTANT:"
 
@@ -37,7 +37,7 @@ def rein_logits(rein, folder, prompt, image, out):
 
 
 def transformers_ids(folder, prompt, placeholders, image_token_id):
-    """Ids of the prompt with its single placeholder expanded, as LlavaProcessor does."""
+    """Ids of the prompt with its single placeholder expanded, as the processors of LLaVA and Qwen2-VL do."""
     ids = AutoTokenizer.from_pretrained(folder)(prompt)["input_ids"]
     expanded = []
     for token in ids:
@@ -45,40 +45,49 @@ def transformers_ids(folder, prompt, placeholders, image_token_id):
     return torch.tensor(expanded)
 
 
-def transformers_pixels(folder, image):
+def transformers_picture(folder, image):
     """Pictures are resized by Pillow: torchvision, the other backend, rounds differently (docs/parity.md)."""
     processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
-    return processor(Image.open(image).convert("RGB"), return_tensors="pt")["pixel_values"]
+    return dict(processor(Image.open(image).convert("RGB"), return_tensors="pt"))
 
 
 def load_model(folder):
     """The model, and the names that transformers missed, did not expect or found in another shape."""
-    model, info = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    model, info = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
     wrong = [f"{kind}: {', '.join(str(name) for name in sorted(info[kind])[:3])}"
              for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[kind]]
     return model.eval(), wrong
 
 
+def transformers_logits(model, ids, picture):
+    given = dict(input_ids=ids[None], **picture)
+    if "image_grid_thw" in picture:  # Qwen2-VL's positions depend on where pictures are
+        given["mm_token_type_ids"] = (given["input_ids"] == model.config.image_token_id).int()
+    with torch.no_grad():
+        return model(**given).logits[0]
+
+
 def compare(rein, folder, prompt=QUESTION, image=None, tolerance=1e-4):
-    """What differs, as a list of texts; prints the measured difference."""
+    """What differs, as a list of texts; prints the measured difference. `<image>` in the prompt is the folder's image token."""
     model, wrong = load_model(folder)
-    image_token_id = model.config.image_token_index
+    image_token_id = model.config.image_token_id
+    has_picture = "<image>" in prompt
+    prompt = prompt.replace("<image>", AutoTokenizer.from_pretrained(folder).convert_ids_to_tokens(image_token_id))
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        if "<image>" in prompt and image is None:
+        if has_picture and image is None:
             image = scratch / "picture.png"
             random_picture(image)
         try:
             ours = rein_logits(rein, folder, prompt, image, scratch / "out.safetensors")
         except subprocess.CalledProcessError as error:  # its own message is on standard error
             return wrong + [f"rein logits ended with exit status {error.returncode}"]
-        pixels = None if image is None else transformers_pixels(folder, image)
+        picture = transformers_picture(folder, image) if has_picture else {}
     placeholders = int((ours["input_ids"] == image_token_id).sum())
     ids = transformers_ids(folder, prompt, placeholders, image_token_id)
     if not torch.equal(ids, ours["input_ids"].long()):
         return wrong + [f"token ids differ: rein {ours['input_ids'].tolist()}, transformers {ids.tolist()}"]
-    with torch.no_grad():
-        theirs = model(input_ids=ids[None], pixel_values=pixels).logits[0]
+    theirs = transformers_logits(model, ids, picture)
     difference = (theirs - ours["logits"]).abs().max().item()
     print(f"{folder.name}: {len(ids)} tokens, {placeholders} placeholders, largest difference of logits {difference:.2e} "
           f"(largest logit {theirs.abs().max().item():.2f}, tolerance {tolerance:.0e})")

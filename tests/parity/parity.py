@@ -3,12 +3,14 @@
 
     tests/parity/parity.py [--bin build/release/bin] [--work FOLDER]
 
-Lets Rein train a tiny model on scenes (synthetic) and transformers make tiny LLaVA models with random weights, and compares each
-folder in both. Exits 0 when all agree, 1 when not, 77 where torch, transformers, safetensors, numpy or pillow is not installed.
+Lets Rein train tiny models on scenes (synthetic) and transformers make tiny LLaVA and Qwen2-VL models with random weights, and
+compares each folder in both. Exits 0 when all agree, 1 when not, 77 where torch, transformers, safetensors, numpy or pillow is not
+installed.
 """
 
 import argparse
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,7 @@ import tempfile
 try:
     import torch
     from transformers import (CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor,
-                              PreTrainedTokenizerFast)
+                              PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForConditionalGeneration)
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
     from transformers.utils.logging import disable_progress_bar
     from load_in_transformers import QUESTION, compare
@@ -29,12 +31,12 @@ FIXTURES = ROOT / "tests" / "fixtures" / "models"
 PICTURE_SIZE = 32
 PROMPTS = (QUESTION, "USER: hello, who are you? ASSISTANT:")
 
-TRAINER = """model: data/base
+TRAINER = """model: {model}
 data: data/sft.parquet
-output: written_by_rein
+output: {output}
 steps: 2
 batch: 8
-optimizer: {learning_rate: 1e-3}
+optimizer: {{learning_rate: 1e-3}}
 """
 
 TEXT = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, max_position_embeddings=256,
@@ -53,14 +55,15 @@ MADE_IN_TRANSFORMERS = {
 }
 
 
-def train_in_rein(rein, work):
+def train_in_rein(rein, work, model, output):
     """A folder as `rein train` writes it."""
     def run(*arguments):
         subprocess.run([str(rein), *arguments], check=True, stdout=subprocess.DEVNULL, cwd=work)
-    run("data", "scenes", "--out", "data", "--train-rows", "64", "--evaluation-rows", "8")
-    (work / "sft.yaml").write_text(TRAINER)
+    if not (work / "data").exists():
+        run("data", "scenes", "--out", "data", "--train-rows", "64", "--evaluation-rows", "8")
+    (work / "sft.yaml").write_text(TRAINER.format(model=model, output=output))
     run("train", "sft", "sft.yaml")
-    return work / "written_by_rein"
+    return work / output
 
 
 def make_in_transformers(folder, text, root, saving, seed):
@@ -82,6 +85,18 @@ def make_in_transformers(folder, text, root, saving, seed):
     return folder
 
 
+def make_qwen2_vl(folder, tied, seed):
+    """The same for Qwen2-VL; processor and sizes are those of the unit tests."""
+    source = FIXTURES / "qwen2_vl" / "processor"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("pictures.safetensors", "cases.json"))
+    config = Qwen2VLConfig.from_pretrained(source)
+    config.text_config.initializer_range = config.vision_config.initializer_range = 0.2
+    config.tie_word_embeddings = tied
+    torch.manual_seed(seed)
+    Qwen2VLForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
 def check(rein, folder):
     wrong = [text for prompt in PROMPTS for text in compare(rein, folder, prompt)]
     for text in wrong:
@@ -99,9 +114,12 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         work = (arguments.work or pathlib.Path(scratch)).resolve()
         work.mkdir(parents=True, exist_ok=True)
-        agree = [check(rein, train_in_rein(rein, work))]
+        agree = [check(rein, train_in_rein(rein, work, "data/base", "written_by_rein"))]
         for seed, (name, (text, root, saving)) in enumerate(MADE_IN_TRANSFORMERS.items()):
             agree.append(check(rein, make_in_transformers(work / name, text, root, dict(saving), seed)))
+        for seed, (name, tied) in enumerate({"qwen2_vl": False, "qwen2_vl_tied": True}.items()):
+            agree.append(check(rein, make_qwen2_vl(work / name, tied, seed)))
+            agree.append(check(rein, train_in_rein(rein, work, name, name + "_written_by_rein")))
     print("all agree" if all(agree) else "there are differences")
     return 0 if all(agree) else 1
 
