@@ -229,10 +229,9 @@ absl::StatusOr<Target> Keeper::ConnectExternal() {
     if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
     // There is no process of ours to start again: whoever runs the scorer must act.
     if (absl::Now() >= deadline) {
-      return absl::NotFoundError(absl::StrCat("no scorer has answered at ", spec_.external, " for ",
-                                              environment_->job.limits().start_timeout_s(),
-                                              " s (limits.start_timeout_s); start it there: ",
-                                              status.message()));
+      return absl::NotFoundError(absl::StrCat(
+          "no scorer has answered at ", spec_.external, " for ", environment_->job.limits().start_timeout_s(),
+          " s (limits.start_timeout_s); start it there: ", status.message()));
     }
     seen = environment_->registry->AwaitChange(seen, kWatchInterval);
   }

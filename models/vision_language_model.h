@@ -119,8 +119,8 @@ class VisionLanguageModel {
   virtual const NamedTensors& tensors() const = 0;
   // The linear layers of all parts, without embeddings and heads.
   virtual std::vector<LinearLayer> linear_layers() const { return {}; }
-  // Whether Forward, while gradients are recorded, keeps only the inputs of each decoder layer and computes the
-  // rest again in the backward pass.
+  // Whether Forward, while gradients are recorded, keeps only the inputs of each decoder layer and computes
+  // the rest again in the backward pass.
   virtual void CheckpointActivations(bool /*on*/) {}
   // "vision", "projector", "language" or "score_head".
   virtual std::string PartOf(const std::string& tensor_name) const = 0;
