@@ -17,6 +17,10 @@ at::Tensor CostLoss(const at::Tensor& unsafe, const at::Tensor& safer, const at:
   return scale * sign + ranking + regularization * at::cat({unsafe, safer}).square().mean();
 }
 
+at::Tensor DpoLoss(const at::Tensor& chosen, const at::Tensor& rejected) {
+  return -at::log_sigmoid(chosen - rejected).mean();
+}
+
 at::Tensor PolicyTokenLoss(const at::Tensor& new_logprob, const at::Tensor& old_logprob,
                            const at::Tensor& behaviour, const at::Tensor& advantage, double clip_ratio,
                            double correction_cap) {

@@ -16,6 +16,10 @@ at::Tensor RewardLoss(const at::Tensor& better, const at::Tensor& worse, double 
 at::Tensor CostLoss(const at::Tensor& unsafe, const at::Tensor& safer, const at::Tensor& unsafe_sign,
                     const at::Tensor& safer_sign, double scale, double regularization);
 
+// Direct preference optimisation: mean(-logsigmoid(chosen - rejected)) over implicit rewards beta (log p -
+// log p_ref) of whole answers. float32 [B] each.
+at::Tensor DpoLoss(const at::Tensor& chosen, const at::Tensor& rejected);
+
 // Clipped surrogate, one value a token, to be weighted and summed: -min(A rho, A clip(rho)) * correction with
 // rho = exp(new - old), correction = min(exp(old - behaviour), cap). All float32 [N]; gradient through
 // `new_logprob` only.

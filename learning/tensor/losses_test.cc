@@ -31,6 +31,35 @@ TEST(CostLoss, WithoutSignTermsIsARankingLoss) {
               RewardLoss(hi, lo, 0.0).item<double>(), 1e-12);
 }
 
+TEST(DpoLoss, MatchesTheFormula) {
+  // beta 0.1; log-probabilities of answers: chosen [-12, -30, -8], rejected [-15, -20, -8], of the reference
+  // [-14, -29, -8] and [-13, -24, -8]: margins 0.4, -0.5, 0.
+  const at::Tensor chosen = 0.1 * (Double({-12, -30, -8}) - Double({-14, -29, -8}));
+  const at::Tensor rejected = 0.1 * (Double({-15, -20, -8}) - Double({-13, -24, -8}));
+  const double expected = (std::log1p(std::exp(-0.4)) + std::log1p(std::exp(0.5)) + std::log(2.0)) / 3;
+  EXPECT_NEAR(DpoLoss(chosen, rejected).item<double>(), expected, 1e-12);
+  EXPECT_NEAR(expected, 0.7267464724, 1e-9);
+}
+
+TEST(DpoLoss, GradientsMatchFiniteDifferences) {
+  at::Tensor chosen = Double({0.2, -1.5, 3}), rejected = Double({-0.4, 0.5, 2});
+  chosen.requires_grad_(true);
+  rejected.requires_grad_(true);
+  DpoLoss(chosen, rejected).backward();
+  for (const at::Tensor& input : {chosen, rejected}) {
+    for (int64_t i = 0; i < input.numel(); ++i) {
+      double& value = input.data_ptr<double>()[i];
+      const double kept = value, size = 1e-5;
+      value = kept + size;
+      const double up = DpoLoss(chosen, rejected).item<double>();
+      value = kept - size;
+      const double down = DpoLoss(chosen, rejected).item<double>();
+      value = kept;
+      EXPECT_NEAR(input.grad()[i].item<double>(), (up - down) / (2 * size), 1e-8);
+    }
+  }
+}
+
 TEST(PolicyTokenLoss, MatchesTheGoldenVector) {
   const at::Tensor old = Double(kLogp);
   const at::Tensor advantage = Double({.566265955, .75339, .714381818, .559636364});
