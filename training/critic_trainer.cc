@@ -49,7 +49,10 @@ class CriticTrainerImpl final : public CriticTrainer {
   CriticTrainerImpl(models::VisionLanguageModel* model, const CriticOptions& options, Trainable trainable)
       : options_(options),
         forward_(model, trainable.images_frozen),
-        optimizer_(std::move(trainable.parameters), options.optimizer) {}
+        lora_(std::move(trainable.lora)),
+        optimizer_(std::move(trainable.parameters), options.optimizer) {
+    model->CheckpointActivations(options.optimizer.checkpoint_activations);
+  }
 
   absl::StatusOr<Metrics> Step(absl::Span<const CriticSequence> batch, int64_t total_steps,
                                const ProgressFn& progress) override {
@@ -62,7 +65,7 @@ class CriticTrainerImpl final : public CriticTrainer {
     part.item_name = [batch](size_t item) { return batch[item].sequence.id; };
     part.loss = [&](size_t begin, size_t end) { return Loss(batch.subspan(begin, end - begin), explained); };
     REIN_ASSIGN_OR_RETURN(const StepOutcome outcome,
-                          TakeStep(optimizer_, absl::MakeSpan(&part, 1),
+                          TakeStep(optimizer_, lora_.get(), absl::MakeSpan(&part, 1),
                                    options_.optimizer.micro_batch_tokens, total_steps, progress));
     return Metrics{{"loss", outcome.losses[0]},
                    {"grad_norm", outcome.update.gradient_norm},
@@ -72,6 +75,7 @@ class CriticTrainerImpl final : public CriticTrainer {
   }
 
   AdamW& optimizer() override { return optimizer_; }
+  models::Lora* lora() override { return lora_.get(); }
 
  private:
   absl::Status Check(absl::Span<const CriticSequence> batch) const {
@@ -102,6 +106,7 @@ class CriticTrainerImpl final : public CriticTrainer {
 
   CriticOptions options_;
   SequenceForward forward_;
+  std::unique_ptr<models::Lora> lora_;
   AdamW optimizer_;
 };
 
@@ -114,7 +119,7 @@ absl::StatusOr<std::unique_ptr<CriticTrainer>> CriticTrainer::Create(models::Vis
       return absl::InvalidArgumentError(
           "a critic needs a score head: start it from a reward or cost model, or add the head first");
     }
-    REIN_ASSIGN_OR_RETURN(Trainable trainable, PrepareTraining(*model, options.freeze));
+    REIN_ASSIGN_OR_RETURN(Trainable trainable, PrepareTraining(*model, options.freeze, options.lora));
     return std::make_unique<CriticTrainerImpl>(model, options, std::move(trainable));
   });
 }

@@ -22,6 +22,7 @@ struct OptimizerOptions {
   double weight_decay = 0.0;  // decoupled; not on biases and norms
   double gradient_clip = 1.0;
   int64_t micro_batch_tokens = 4096;
+  bool checkpoint_activations = false;  // see VisionLanguageModel::CheckpointActivations
 };
 
 // Learning rate of step `step` (counted from 0) of `total_steps`: linear warm-up over ceil(warmup_ratio *

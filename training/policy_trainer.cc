@@ -62,7 +62,10 @@ class PolicyTrainerImpl final : public PolicyTrainer {
         forward_(model, trainable.images_frozen),
         host_allowed_(HostMask(allowed)),
         allowed_(allowed.defined() ? allowed.to(forward_.device()) : allowed),
-        optimizer_(std::move(trainable.parameters), options.optimizer) {}
+        lora_(std::move(trainable.lora)),
+        optimizer_(std::move(trainable.parameters), options.optimizer) {
+    model->CheckpointActivations(options.optimizer.checkpoint_activations);
+  }
 
   absl::StatusOr<Metrics> Step(absl::Span<const PolicySequence> batch,
                                absl::Span<const SupervisedSequence> ptx, int64_t total_steps,
@@ -78,9 +81,9 @@ class PolicyTrainerImpl final : public PolicyTrainer {
       parts.push_back(SupervisedLoss(forward_, SequencesOf(ptx)));
       parts[1].scale = 0.5 * options_.ptx_coefficient;
     }
-    REIN_ASSIGN_OR_RETURN(
-        const StepOutcome outcome,
-        TakeStep(optimizer_, parts, options_.optimizer.micro_batch_tokens, total_steps, progress));
+    REIN_ASSIGN_OR_RETURN(const StepOutcome outcome,
+                          TakeStep(optimizer_, lora_.get(), parts, options_.optimizer.micro_batch_tokens,
+                                   total_steps, progress));
     Metrics metrics = {{"loss", outcome.losses[0]},
                        {"ptx_loss", ptx.empty() ? 0 : outcome.losses[1]},
                        {"grad_norm", outcome.update.gradient_norm},
@@ -90,6 +93,7 @@ class PolicyTrainerImpl final : public PolicyTrainer {
   }
 
   AdamW& optimizer() override { return optimizer_; }
+  models::Lora* lora() override { return lora_.get(); }
 
  private:
   absl::Status Check(absl::Span<const PolicySequence> batch) const {
@@ -139,6 +143,7 @@ class PolicyTrainerImpl final : public PolicyTrainer {
   PolicyOptions options_;
   SequenceForward forward_;
   at::Tensor host_allowed_, allowed_;
+  std::unique_ptr<models::Lora> lora_;
   AdamW optimizer_;
 };
 
@@ -152,7 +157,7 @@ absl::StatusOr<std::unique_ptr<PolicyTrainer>> PolicyTrainer::Create(models::Vis
       return absl::InvalidArgumentError(
           absl::StrCat("temperature must be greater than 0 to train, not ", options.temperature));
     }
-    REIN_ASSIGN_OR_RETURN(Trainable trainable, PrepareTraining(*model, options.freeze));
+    REIN_ASSIGN_OR_RETURN(Trainable trainable, PrepareTraining(*model, options.freeze, options.lora));
     return std::make_unique<PolicyTrainerImpl>(model, std::move(allowed), options, std::move(trainable));
   });
 }

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "models/lora.h"
 #include "models/processor.h"
 #include "models/vision_language_model.h"
 #include "training/optimizer.h"
@@ -73,6 +74,7 @@ absl::StatusOr<std::vector<std::vector<float>>> ResponseValues(models::VisionLan
 struct PolicyOptions {
   OptimizerOptions optimizer;
   std::vector<std::string> freeze;
+  models::LoraOptions lora;
   double temperature = 1.0;
   double clip_ratio = 0.2;
   double behaviour_ratio_cap = 2.0;
@@ -82,7 +84,7 @@ struct PolicyOptions {
 
 class PolicyTrainer {
  public:
-  // Errors: INVALID_ARGUMENT (freeze names nothing). The model outlives the trainer.
+  // Errors: INVALID_ARGUMENT (freeze or lora.targets name nothing). The model outlives the trainer.
   static absl::StatusOr<std::unique_ptr<PolicyTrainer>> Create(models::VisionLanguageModel* model,
                                                                at::Tensor allowed,
                                                                const PolicyOptions& options);
@@ -97,11 +99,14 @@ class PolicyTrainer {
                                        absl::Span<const SupervisedSequence> ptx, int64_t total_steps,
                                        const ProgressFn& progress) = 0;
   virtual AdamW& optimizer() = 0;
+  // The adapters that train; null where the weights themselves do.
+  virtual models::Lora* lora() = 0;
 };
 
 struct CriticOptions {
   OptimizerOptions optimizer;
   std::vector<std::string> freeze;
+  models::LoraOptions lora;
   double value_clip = 5.0;
 };
 
@@ -114,6 +119,8 @@ class CriticTrainer {
   virtual absl::StatusOr<Metrics> Step(absl::Span<const CriticSequence> batch, int64_t total_steps,
                                        const ProgressFn& progress) = 0;
   virtual AdamW& optimizer() = 0;
+  // The adapters that train; null where the weights themselves do.
+  virtual models::Lora* lora() = 0;
 };
 
 }  // namespace rein::training

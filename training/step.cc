@@ -39,9 +39,9 @@ absl::Status BlameItems(AdamW& optimizer, absl::Span<const LossPart> parts, absl
   return NotFiniteError(what, names);
 }
 
-absl::StatusOr<StepOutcome> TakeStepUnguarded(AdamW& optimizer, absl::Span<const LossPart> parts,
-                                              int64_t micro_batch_tokens, int64_t total_steps,
-                                              const ProgressFn& progress) {
+absl::StatusOr<StepOutcome> TakeStepUnguarded(AdamW& optimizer, models::Lora* lora,
+                                              absl::Span<const LossPart> parts, int64_t micro_batch_tokens,
+                                              int64_t total_steps, const ProgressFn& progress) {
   std::vector<std::vector<MicroBatch>> packs;
   int total = 0, done = 0;
   for (const LossPart& part : parts) {
@@ -52,29 +52,32 @@ absl::StatusOr<StepOutcome> TakeStepUnguarded(AdamW& optimizer, absl::Span<const
   for (size_t p = 0; p < parts.size(); ++p) {
     double sum = 0;
     for (const MicroBatch& items : packs[p]) {
+      if (lora) lora->StartPass(optimizer.steps(), done);
       REIN_ASSIGN_OR_RETURN(const double loss, AddGradient(parts[p], items.begin, items.end));
       if (!std::isfinite(loss)) return BlameItems(optimizer, parts, "loss not finite");
       sum += loss;
-      if (progress) progress(++done, total);
+      ++done;
+      if (progress) progress(done, total);
     }
     outcome.losses.push_back(sum);
   }
   absl::StatusOr<AdamW::StepResult> update = optimizer.Step(total_steps);
   if (absl::IsDataLoss(update.status())) return BlameItems(optimizer, parts, update.status().message());
   if (!update.ok()) return update.status();
+  if (lora) lora->Merge();
   outcome.update = *update;
   return outcome;
 }
 
 }  // namespace
 
-absl::StatusOr<StepOutcome> TakeStep(AdamW& optimizer, absl::Span<const LossPart> parts,
+absl::StatusOr<StepOutcome> TakeStep(AdamW& optimizer, models::Lora* lora, absl::Span<const LossPart> parts,
                                      int64_t micro_batch_tokens, int64_t total_steps,
                                      const ProgressFn& progress) {
   optimizer.ZeroGrad();
   const absl::Cleanup clear = [&] { optimizer.ZeroGrad(); };
   return Guarded(
-      [&] { return TakeStepUnguarded(optimizer, parts, micro_batch_tokens, total_steps, progress); });
+      [&] { return TakeStepUnguarded(optimizer, lora, parts, micro_batch_tokens, total_steps, progress); });
 }
 
 }  // namespace rein::training

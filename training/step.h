@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "models/lora.h"
 #include "training/optimizer.h"
 #include "training/rl_trainer.h"
 
@@ -31,10 +32,10 @@ struct StepOutcome {
   AdamW::StepResult update;
 };
 
-// Forward and backward of all micro-batches, then the optimizer. Errors: those of the losses; DATA_LOSS (loss
-// or gradient not finite: names up to three items). After an error weights and optimizer are as before and
-// gradients are cleared.
-absl::StatusOr<StepOutcome> TakeStep(AdamW& optimizer, absl::Span<const LossPart> parts,
+// Forward and backward of all micro-batches, then the optimizer; `lora` (may be null) is told of every pass
+// and merged at the end. Errors: those of the losses; DATA_LOSS (loss or gradient not finite: names up to
+// three items). After an error weights and optimizer are as before and gradients are cleared.
+absl::StatusOr<StepOutcome> TakeStep(AdamW& optimizer, models::Lora* lora, absl::Span<const LossPart> parts,
                                      int64_t micro_batch_tokens, int64_t total_steps,
                                      const ProgressFn& progress);
 

@@ -10,9 +10,14 @@
 namespace rein::training {
 
 absl::StatusOr<Trainable> PrepareTraining(models::VisionLanguageModel& model,
-                                          const std::vector<std::string>& freeze) {
+                                          const std::vector<std::string>& freeze,
+                                          const models::LoraOptions& lora) {
   Trainable trainable;
   REIN_ASSIGN_OR_RETURN(trainable.parameters, models::TrainableParameters(model, freeze));
+  if (lora.rank > 0) {
+    REIN_ASSIGN_OR_RETURN(trainable.lora, models::Lora::Attach(&model, lora, freeze));
+    trainable.parameters = trainable.lora->parameters();
+  }
   if (trainable.parameters.empty()) {
     return absl::InvalidArgumentError("freeze leaves no parameter to train: remove an entry");
   }
