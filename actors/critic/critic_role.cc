@@ -85,6 +85,7 @@ class CriticRole : public host::Role, public host::Trainable, public v1::Critic:
  protected:
   models::VisionLanguageModel& model() override { return *loaded_.model; }
   training::AdamW& optimizer() override { return trainer_->optimizer(); }
+  models::Lora* lora() override { return trainer_->lora(); }
 
   absl::Status Restart() override {
     trainer_ = nullptr;
@@ -99,6 +100,7 @@ class CriticRole : public host::Role, public host::Trainable, public v1::Critic:
                       loaded_.model.get(),
                       {.optimizer = host::ToOptimizerOptions(configuration_.job.critic_optimizer()),
                        .freeze = {configuration_.spec.freeze().begin(), configuration_.spec.freeze().end()},
+                       .lora = host::ToLoraOptions(configuration_.spec.lora(), configuration_.job.seed()),
                        .value_clip = configuration_.job.algorithm().value_clip()}));
     return absl::OkStatus();
   }

@@ -56,6 +56,12 @@ absl::StatusOr<LoadedModel> LoadRoleModel(const Configuration& configuration) {
                                                    configuration.spec.name(),
                                                    "; set `model` of this actor in the job file"));
   }
+  const std::string& role = configuration.spec.role();
+  if (configuration.spec.lora().rank() > 0 && role != "policy" && role != "critic") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("lora of ", role, "/", configuration.spec.name(),
+                     ": only policy and critics train; remove it, and give the merged model folder"));
+  }
   absl::StatusOr<LoadedModel> loaded = Load(configuration);
   if (!loaded.ok()) {
     return WithContext(loaded.status(), absl::StrCat("model folder ", configuration.model.string()));

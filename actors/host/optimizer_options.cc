@@ -22,7 +22,16 @@ training::OptimizerOptions ToOptimizerOptions(const v1::Optimizer& optimizer) {
           .epsilon = optimizer.epsilon(),
           .weight_decay = optimizer.weight_decay(),
           .gradient_clip = optimizer.gradient_clip(),
-          .micro_batch_tokens = optimizer.micro_batch_tokens()};
+          .micro_batch_tokens = optimizer.micro_batch_tokens(),
+          .checkpoint_activations = optimizer.checkpoint_activations()};
+}
+
+models::LoraOptions ToLoraOptions(const v1::Lora& lora, uint64_t seed) {
+  return {.rank = lora.rank(),
+          .alpha = lora.alpha(),
+          .dropout = lora.dropout(),
+          .targets = {lora.targets().begin(), lora.targets().end()},
+          .seed = seed};
 }
 
 }  // namespace rein::host

@@ -21,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kModelFolder[] = "model";
+constexpr char kAdapterFolder[] = "adapter";
 constexpr char kOptimizerFile[] = "optimizer.safetensors";
 constexpr char kStateFile[] = "state.json";
 
@@ -111,6 +112,7 @@ absl::StatusOr<v1::SaveStateResponse> Trainable::Save(const fs::path& folder) {
   const fs::path own = folder / Subfolder();
   REIN_RETURN_IF_ERROR(MakeEmptyFolder(own));
   REIN_RETURN_IF_ERROR(models::SaveModel(model(), own / kModelFolder));
+  if (lora() != nullptr) REIN_RETURN_IF_ERROR(lora()->Save(own / kAdapterFolder, model().source()));
   REIN_RETURN_IF_ERROR(optimizer().Save(own / kOptimizerFile));
   REIN_RETURN_IF_ERROR(WriteFileAtomically(own / kStateFile, StateJson(version(), model(), optimizer())));
   REIN_ASSIGN_OR_RETURN(const std::vector<v1::SavedFile> files, SealFiles(folder, Subfolder()));
@@ -135,12 +137,24 @@ absl::Status Trainable::LoadFolder(const v1::LoadStateRequest& request) {
   const fs::path own = fs::path(request.folder()) / Subfolder();
   REIN_RETURN_IF_ERROR(CheckFiles(request.folder(), request.files()));
   REIN_RETURN_IF_ERROR(CheckState(own / kStateFile, request.version().number()));
+  return lora() != nullptr ? LoadAdapters(own) : LoadWeights(own);
+}
+
+absl::Status Trainable::LoadWeights(const fs::path& own) {
   REIN_ASSIGN_OR_RETURN(const std::unique_ptr<models::VisionLanguageModel> saved,
                         models::LoadModel(own / kModelFolder));
   REIN_ASSIGN_OR_RETURN(const Copies copies, Match(model().tensors(), saved->tensors()));
   REIN_RETURN_IF_ERROR(optimizer().Load(own / kOptimizerFile));
   const at::NoGradGuard no_grad;
   for (const auto& [live, tensor] : copies) live.copy_(tensor);
+  return absl::OkStatus();
+}
+
+// The weights below the adapters never change: those of the start model serve.
+absl::Status Trainable::LoadAdapters(const fs::path& own) {
+  REIN_ASSIGN_OR_RETURN(const models::NamedTensors values, lora()->Read(own / kAdapterFolder));
+  REIN_RETURN_IF_ERROR(optimizer().Load(own / kOptimizerFile));
+  lora()->Set(values);
   return absl::OkStatus();
 }
 

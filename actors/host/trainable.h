@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "actors/host/host.h"
 #include "actors/host/train_steps.h"
+#include "models/lora.h"
 #include "models/vision_language_model.h"
 #include "rein/v1/trainable.grpc.pb.h"
 #include "training/optimizer.h"
@@ -33,7 +34,8 @@ class Trainable {
   absl::StatusOr<training::Metrics> Step(const v1::TrainHeader& header,
                                          const std::function<absl::StatusOr<training::Metrics>()>& step);
 
-  // Writes <folder>/<role>-<name>/ with model/, optimizer.safetensors and state.json.
+  // Writes <folder>/<role>-<name>/ with model/, optimizer.safetensors and state.json; with adapters model/
+  // holds the merged weights and adapter/ the adapters.
   absl::StatusOr<v1::SaveStateResponse> Save(const std::filesystem::path& folder);
   // Reads it back; the state stays as it was after an error. Without a folder: the state that the job started
   // from.
@@ -42,6 +44,8 @@ class Trainable {
  protected:
   virtual models::VisionLanguageModel& model() = 0;
   virtual training::AdamW& optimizer() = 0;
+  // The adapters that train in place of the weights, or null.
+  virtual models::Lora* lora() = 0;
   // Loads the start model anew and makes a fresh optimizer.
   virtual absl::Status Restart() = 0;
   // The weights are others now: what was derived from them is void.
@@ -52,6 +56,8 @@ class Trainable {
  private:
   std::filesystem::path Subfolder() const;
   absl::Status LoadFolder(const v1::LoadStateRequest& request);
+  absl::Status LoadWeights(const std::filesystem::path& own);
+  absl::Status LoadAdapters(const std::filesystem::path& own);
 
   Host* const host_;
   TrainSteps steps_;

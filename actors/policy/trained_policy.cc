@@ -15,6 +15,7 @@ training::PolicyOptions ToOptions(const host::Configuration& configuration) {
   const v1::Job& job = configuration.job;
   return {.optimizer = host::ToOptimizerOptions(job.policy_optimizer()),
           .freeze = {configuration.spec.freeze().begin(), configuration.spec.freeze().end()},
+          .lora = host::ToLoraOptions(configuration.spec.lora(), configuration.job.seed()),
           .temperature = job.rollout().temperature(),
           .clip_ratio = job.algorithm().clip_ratio(),
           .behaviour_ratio_cap = job.algorithm().behaviour_ratio_cap(),

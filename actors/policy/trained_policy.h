@@ -38,12 +38,13 @@ class TrainedPolicy : public host::Trainable {
   absl::StatusOr<std::shared_ptr<const WeightSnapshot>> Snapshot(const v1::WeightVersion& version);
   // Errors: FAILED_PRECONDITION (the weights are at another version).
   absl::Status CheckVersion(const v1::WeightVersion& wanted) const;
-  // Aliases the live weights.
+  // Aliases the live weights, adapters merged.
   const models::NamedTensors& tensors() const { return loaded_.model->tensors(); }
 
  protected:
   models::VisionLanguageModel& model() override { return *loaded_.model; }
   training::AdamW& optimizer() override { return trainer_->optimizer(); }
+  models::Lora* lora() override { return trainer_->lora(); }
   absl::Status Restart() override;
 
  private:
