@@ -17,7 +17,7 @@ struct HandedOverVerb {
 };
 
 inline constexpr HandedOverVerb kHandedOverVerbs[] = {
-    {"train", "rein-models", "Train a model offline: sft, reward or cost"},
+    {"train", "rein-models", "Train a model offline: sft, reward, cost or dpo"},
     {"eval", "rein-models", "Evaluate models side by side"},
     {"generate", "rein-models", "Answer a prompt, with or without pictures"},
     {"score", "rein-models", "Print the score of an answer; of a cost model, > 0 means unsafe"},

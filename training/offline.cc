@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/log_line.h"
 #include "base/status.h"
@@ -18,95 +19,209 @@
 namespace rein::training {
 namespace {
 
+namespace fs = std::filesystem;
+
 // Rows of the training data that stand in where no evaluation data is given.
 constexpr size_t kStandInRows = 512;
+
+absl::Status CheckOutput(const fs::path& output) {
+  if (output.empty()) return absl::InvalidArgumentError("output must name a folder");
+  std::error_code error;
+  if (fs::exists(output, error) && !fs::is_empty(output, error)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("output ", output.string(), " exists and is not empty: remove it or name another"));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckOptions(const OfflineOptions& options) {
   if (options.steps < 1)
     return absl::InvalidArgumentError(absl::StrCat("steps must be at least 1, not ", options.steps));
   if (options.batch < 1)
     return absl::InvalidArgumentError(absl::StrCat("batch must be at least 1, not ", options.batch));
-  if (options.output.empty()) return absl::InvalidArgumentError("output must name a folder");
-  std::error_code error;
-  if (std::filesystem::exists(options.output, error) && !std::filesystem::is_empty(options.output, error)) {
-    return absl::AlreadyExistsError(absl::StrCat("output ", options.output.string(),
-                                                 " exists and is not empty: remove it or name another"));
+  if (options.keep_best && options.evaluate_every < 1) {
+    return absl::InvalidArgumentError(
+        "keep: best chooses between evaluations: set evaluate_every, or keep: last");
+  }
+  return CheckOutput(options.output);
+}
+
+// A resumed training needs a state, a fresh one must not run over one.
+absl::Status CheckStates(const TrainingFolder& folder, bool resume) {
+  const int64_t newest = folder.NewestState();
+  const std::string where = folder.State(newest).parent_path().string();
+  if (resume && newest == 0) {
+    return absl::NotFoundError(absl::StrCat(
+        "--resume: ", where, " holds no training state; start without --resume and with save_every"));
+  }
+  if (!resume && newest > 0) {
+    return absl::AlreadyExistsError(absl::StrCat(where, " holds the state after step ", newest,
+                                                 ": go on with --resume, or remove the folder"));
   }
   return absl::OkStatus();
 }
 
-std::filesystem::path PartialFolder(const std::filesystem::path& output) {
-  std::filesystem::path folder = output.has_filename() ? output : output.parent_path();
-  return folder += ".partial";
-}
-
 // Weights under a name of any kind, pickles and shards that lack their index included.
-bool HoldsWeights(const std::filesystem::path& folder) {
+bool HoldsWeights(const fs::path& folder) {
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
     if (entry.path().extension() == ".safetensors") return true;
   }
   return !absl::IsNotFound(models::WeightFiles(folder).status());
 }
 
-// Supervised training may start from nothing: a folder without weights gives random ones. A scorer may not.
-absl::StatusOr<std::unique_ptr<models::VisionLanguageModel>> LoadOrDraw(const OfflineOptions& options) {
-  if (options.score_head || HoldsWeights(options.model)) return models::LoadModel(options.model);
-  LogInfo(absl::StrCat(options.model.string(), " holds no weights: they are drawn from seed ", options.seed));
-  return models::MakeRandomModel(options.model, options.seed);
+nlohmann::json OptimizerSettings(const OptimizerOptions& options) {
+  return {{"learning_rate", options.learning_rate},
+          {"schedule", static_cast<int>(options.schedule)},
+          {"warmup_ratio", options.warmup_ratio},
+          {"betas", {options.beta1, options.beta2}},
+          {"epsilon", options.epsilon},
+          {"weight_decay", options.weight_decay},
+          {"gradient_clip", options.gradient_clip},
+          {"micro_batch_tokens", options.micro_batch_tokens}};
+}
+
+nlohmann::json LoraSettings(const models::LoraOptions& options) {
+  return {{"rank", options.rank},
+          {"alpha", options.alpha},
+          {"dropout", options.dropout},
+          {"targets", options.targets}};
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<OfflineTraining>> OfflineTraining::Create(const OfflineOptions& options) {
+absl::StatusOr<std::unique_ptr<OfflineTraining>> OfflineTraining::Create(const OfflineOptions& options,
+                                                                         const OfflineKind& kind) {
   return Guarded([&]() -> absl::StatusOr<std::unique_ptr<OfflineTraining>> {
     REIN_RETURN_IF_ERROR(CheckOptions(options));
-    std::unique_ptr<OfflineTraining> training(new OfflineTraining(options));
+    std::unique_ptr<OfflineTraining> training(new OfflineTraining(options, kind));
+    REIN_RETURN_IF_ERROR(CheckStates(training->folder_, options.resume));
     REIN_RETURN_IF_ERROR(training->Load());
     return training;
   });
 }
 
 absl::Status OfflineTraining::Load() {
+  if (options_.resume) start_ = folder_.NewestState();
   REIN_ASSIGN_OR_RETURN(processor_, models::Processor::Load(options_.model));
-  REIN_ASSIGN_OR_RETURN(model_, LoadOrDraw(options_));
-  if (options_.score_head && !model_->shape().has_score_head) model_->AddScoreHead(options_.seed);
-  REIN_ASSIGN_OR_RETURN(Trainable trainable, PrepareTraining(*model_, options_.freeze));
+  REIN_RETURN_IF_ERROR(LoadModel());
   REIN_ASSIGN_OR_RETURN(corpus_, Corpus::Load(options_.data, *processor_, model_->shape()));
   if (!options_.evaluation.empty()) {
     REIN_ASSIGN_OR_RETURN(evaluation_, Corpus::Load(options_.evaluation, *processor_, model_->shape()));
   }
+  REIN_RETURN_IF_ERROR(Prepare());
+  return start_ > 0 ? ReadState() : absl::OkStatus();
+}
+
+// The weights of a state take the place of the model's; adapters are put on the model's own again.
+absl::Status OfflineTraining::LoadModel() {
+  const bool from_state = start_ > 0 && options_.lora.rank == 0;
+  const fs::path folder = from_state ? folder_.State(start_) / "model" : options_.model;
+  if (kind_.may_draw_weights && !HoldsWeights(folder)) {
+    LogInfo(absl::StrCat(folder.string(), " holds no weights: they are drawn from seed ", options_.seed));
+    REIN_ASSIGN_OR_RETURN(model_, models::MakeRandomModel(folder, options_.seed));
+  } else {
+    REIN_ASSIGN_OR_RETURN(model_, models::LoadModel(folder));
+  }
+  if (kind_.score_head && !model_->shape().has_score_head) model_->AddScoreHead(options_.seed);
+  return absl::OkStatus();
+}
+
+absl::Status OfflineTraining::Prepare() {
+  REIN_ASSIGN_OR_RETURN(Trainable trainable, PrepareTraining(*model_, options_.freeze, options_.lora));
+  model_->CheckpointActivations(options_.optimizer.checkpoint_activations);
   forward_.emplace(model_.get(), trainable.images_frozen);
+  lora_ = std::move(trainable.lora);
   optimizer_.emplace(std::move(trainable.parameters), options_.optimizer);
   return absl::OkStatus();
 }
 
+// What a resumed training must have in common with the one it continues.
+nlohmann::json OfflineTraining::Settings() const {
+  nlohmann::json settings = {{"seed", options_.seed},
+                             {"model", options_.model.string()},
+                             {"data", options_.data.string()},
+                             {"rows", corpus_->rows().size()},
+                             {"evaluation", options_.evaluation.string()},
+                             {"steps", options_.steps},
+                             {"batch", options_.batch},
+                             {"freeze", options_.freeze},
+                             {"optimizer", OptimizerSettings(options_.optimizer)},
+                             {"lora", LoraSettings(options_.lora)},
+                             {"keep", options_.keep_best ? "best" : "last"}};
+  settings.update(kind_.settings);
+  return settings;
+}
+
 absl::StatusOr<Metrics> OfflineTraining::Run(const Task& task, const TrainProgressFn& progress) {
   return Guarded([&]() -> absl::StatusOr<Metrics> {
+    REIN_RETURN_IF_ERROR(folder_.OpenLogs(start_));
+    // A training that was cut off may have gone beyond its state.
+    folder_.KeepOnly(start_, best_.step);
     data::EpochOrder order(options_.seed, corpus_->rows().size());
     Metrics last;
-    for (int64_t step = 0; step < options_.steps; ++step) {
-      REIN_ASSIGN_OR_RETURN(Metrics metrics, Step(task, step, order));
-      const bool is_last = step + 1 == options_.steps;
-      if (is_last || (options_.evaluate_every > 0 && (step + 1) % options_.evaluate_every == 0)) {
+    for (int64_t step = start_ + 1; step <= options_.steps; ++step) {
+      REIN_ASSIGN_OR_RETURN(Metrics metrics, Step(task, step - 1, order));
+      const bool is_last = step == options_.steps;
+      if (is_last || (options_.evaluate_every > 0 && step % options_.evaluate_every == 0)) {
         REIN_ASSIGN_OR_RETURN(last, Evaluate(task));
         for (const auto& [name, value] : last) metrics["evaluation_" + name] = value;
+        REIN_RETURN_IF_ERROR(KeepIfBest(step, last));
       }
-      if (progress) progress({step + 1, options_.steps, metrics});
+      REIN_RETURN_IF_ERROR(folder_.Log(step, metrics));
+      if (!is_last && options_.save_every > 0 && step % options_.save_every == 0) {
+        REIN_RETURN_IF_ERROR(SaveState(step));
+      }
+      if (progress) progress({step, options_.steps, metrics});
     }
-    REIN_RETURN_IF_ERROR(Save());
-    return last;
+    REIN_RETURN_IF_ERROR(WriteOutput());
+    return options_.keep_best ? best_.metrics : last;
   });
 }
 
-absl::StatusOr<Metrics> OfflineTraining::Step(const Task& task, int64_t step, data::EpochOrder& order) {
+OfflineTraining::Rows OfflineTraining::RowsOf(int64_t step, data::EpochOrder& order) const {
   Rows rows;
   for (int64_t i = 0; i < options_.batch; ++i)
     rows.push_back(&corpus_->rows()[order.At(step * options_.batch + i)]);
+  return rows;
+}
+
+OfflineTraining::Rows OfflineTraining::RowsOfEvaluation() const {
+  const std::vector<CorpusRow>& all = evaluation_rows().rows();
+  Rows rows;
+  for (size_t i = 0; i < (evaluation_ ? all.size() : std::min(all.size(), kStandInRows)); ++i)
+    rows.push_back(&all[i]);
+  return rows;
+}
+
+OfflineTraining::Rows OfflineTraining::RowsAhead() const {
+  data::EpochOrder order(options_.seed, corpus_->rows().size());
+  std::vector<bool> used(corpus_->rows().size());
+  Rows rows;
+  const auto add = [&](const CorpusRow* row) {
+    const auto index = static_cast<size_t>(row - corpus_->rows().data());
+    if (!used[index]) rows.push_back(row);
+    used[index] = true;
+  };
+  for (int64_t step = start_; step < options_.steps && rows.size() < used.size(); ++step) {
+    for (const CorpusRow* row : RowsOf(step, order)) add(row);
+  }
+  for (const CorpusRow* row : RowsOfEvaluation()) {
+    if (evaluation_) {
+      rows.push_back(row);
+    } else {
+      add(row);
+    }
+  }
+  return rows;
+}
+
+absl::StatusOr<Metrics> OfflineTraining::Step(const Task& task, int64_t step, data::EpochOrder& order) {
   Metrics metrics;
-  REIN_ASSIGN_OR_RETURN(const LossPart part, task.loss(*corpus_, rows, metrics));
-  REIN_ASSIGN_OR_RETURN(const StepOutcome outcome, TakeStep(*optimizer_, absl::MakeSpan(&part, 1),
-                                                            micro_batch_tokens(), options_.steps, nullptr));
+  REIN_ASSIGN_OR_RETURN(const LossPart part, task.loss(*corpus_, RowsOf(step, order), metrics));
+  REIN_ASSIGN_OR_RETURN(const StepOutcome outcome,
+                        TakeStep(*optimizer_, lora_.get(), absl::MakeSpan(&part, 1), micro_batch_tokens(),
+                                 options_.steps, nullptr));
   metrics["loss"] = outcome.losses[0];
   metrics["learning_rate"] = outcome.update.learning_rate;
   metrics["rows_dropped"] = static_cast<double>(corpus_->dropped());
@@ -116,24 +231,80 @@ absl::StatusOr<Metrics> OfflineTraining::Step(const Task& task, int64_t step, da
 
 absl::StatusOr<Metrics> OfflineTraining::Evaluate(const Task& task) const {
   const c10::NoGradGuard no_grad;
-  const Corpus& corpus = evaluation_ ? *evaluation_ : *corpus_;
-  const size_t count = evaluation_ ? corpus.rows().size() : std::min(corpus.rows().size(), kStandInRows);
-  Rows rows;
-  for (size_t i = 0; i < count; ++i) rows.push_back(&corpus.rows()[i]);
-  return task.evaluate(corpus, rows);
+  return task.evaluate(evaluation_rows(), RowsOfEvaluation());
 }
 
-absl::Status OfflineTraining::Save() const {
-  const std::filesystem::path partial = PartialFolder(options_.output);
-  std::error_code error;
-  std::filesystem::remove_all(partial, error);
-  if (absl::Status saved = models::SaveModel(*model_, partial); !saved.ok()) {
-    std::filesystem::remove_all(partial, error);
-    return saved;
+absl::Status OfflineTraining::KeepIfBest(int64_t step, const Metrics& evaluation) {
+  if (!options_.keep_best) return absl::OkStatus();
+  if (best_.step > 0 && evaluation.at("loss") >= best_.metrics.at("loss")) return absl::OkStatus();
+  REIN_RETURN_IF_ERROR(
+      TrainingFolder::Commit(folder_.Best(step), [&](const fs::path& folder) { return WriteModel(folder); }));
+  best_ = {step, evaluation};
+  // Until the next state is saved, a resumed training needs the best model that the last one names.
+  if (options_.save_every == 0) folder_.KeepOnly(0, step);
+  return absl::OkStatus();
+}
+
+absl::Status OfflineTraining::SaveState(int64_t step) {
+  REIN_RETURN_IF_ERROR(folder_.Flush());
+  const auto write = [&](const fs::path& folder) -> absl::Status {
+    REIN_RETURN_IF_ERROR(MakeFolder(folder));
+    if (lora_) {
+      REIN_RETURN_IF_ERROR(lora_->Save(folder / "adapter", options_.model));
+    } else {
+      REIN_RETURN_IF_ERROR(models::SaveModel(*model_, folder / "model"));
+    }
+    REIN_RETURN_IF_ERROR(optimizer_->Save(folder / "optimizer.safetensors"));
+    const nlohmann::json state = {{"format", 1},
+                                  {"step", step},
+                                  {"settings", Settings()},
+                                  {"best_step", best_.step},
+                                  {"best_metrics", best_.metrics}};
+    return WriteFileAtomically(folder / "state.json", state.dump(2) + "\n");
+  };
+  REIN_RETURN_IF_ERROR(TrainingFolder::Commit(folder_.State(step), write));
+  folder_.KeepOnly(step, best_.step);
+  return absl::OkStatus();
+}
+
+absl::Status OfflineTraining::ReadState() {
+  const fs::path folder = folder_.State(start_), file = folder / "state.json";
+  REIN_ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+  const nlohmann::json state = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!state.is_object() || state.value("format", 0) != 1 || state.value("step", int64_t{0}) != start_) {
+    return absl::InvalidArgumentError(absl::StrCat(file.string(), " is no training state of step ", start_));
   }
-  std::filesystem::rename(partial, options_.output, error);
-  if (error) return SystemError(error.value(), "rename the model to", options_.output);
-  return Fsync(std::filesystem::absolute(options_.output).parent_path());
+  const std::vector<std::string> differences =
+      Differences(state.value("settings", nlohmann::json::object()), Settings());
+  if (!differences.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file.string(), ": the training to resume has other values of ", absl::StrJoin(differences, ", "),
+        ": resume with the same file, or remove ", folder.parent_path().string(), " to start anew"));
+  }
+  if (lora_) {
+    REIN_ASSIGN_OR_RETURN(const models::NamedTensors values, lora_->Read(folder / "adapter"));
+    lora_->Set(values);
+  }
+  best_ = {state.value("best_step", int64_t{0}), state.value("best_metrics", Metrics())};
+  LogInfo(absl::StrCat("resuming after step ", start_, " of ", options_.steps));
+  return optimizer_->Load(folder / "optimizer.safetensors");
+}
+
+absl::Status OfflineTraining::WriteModel(const fs::path& folder) const {
+  REIN_RETURN_IF_ERROR(models::SaveModel(*model_, folder));
+  return lora_ ? lora_->Save(folder / "adapter", options_.model) : absl::OkStatus();
+}
+
+absl::Status OfflineTraining::WriteOutput() {
+  REIN_RETURN_IF_ERROR(folder_.Flush());
+  if (options_.keep_best) {
+    REIN_RETURN_IF_ERROR(TrainingFolder::Move(folder_.Best(best_.step), options_.output));
+  } else {
+    REIN_RETURN_IF_ERROR(
+        TrainingFolder::Commit(options_.output, [&](const fs::path& folder) { return WriteModel(folder); }));
+  }
+  folder_.KeepOnly(0, 0);
+  return absl::OkStatus();
 }
 
 }  // namespace rein::training

@@ -1,10 +1,8 @@
-// What SFT, reward and cost training share: folders, shuffling, evaluation and the loop.
+// What all offline trainings share: folders, shuffling, evaluation, training states and the loop.
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,33 +12,28 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "data/epoch_order.h"
+#include "models/lora.h"
 #include "models/processor.h"
 #include "models/vision_language_model.h"
+#include "nlohmann/json.hpp"
 #include "training/corpus.h"
 #include "training/sequence_forward.h"
 #include "training/step.h"
 #include "training/supervised.h"
+#include "training/training_folder.h"
 
 namespace rein::training {
 
-// The options that all offline trainings have; see supervised.h.
-struct OfflineOptions {
-  uint64_t seed = 1;
-  std::filesystem::path model, data, evaluation, output;
-  int64_t steps = 0, batch = 0, evaluate_every = 0;
-  std::vector<std::string> freeze;
-  OptimizerOptions optimizer;
-  bool score_head = false;  // added where the model has none
+// What tells one kind of training from another.
+struct OfflineKind {
+  bool may_draw_weights = false;  // a model folder without weights gives random ones
+  bool score_head = false;        // added where the model has none
+  // Of its own; a training is resumed with equal ones only.
+  nlohmann::json settings = nlohmann::json::object();
 };
 
-template <typename Options>
-OfflineOptions CommonOptions(const Options& options, bool score_head) {
-  return {options.seed,   options.model,     options.data,  options.evaluation,
-          options.output, options.steps,     options.batch, options.evaluate_every,
-          options.freeze, options.optimizer, score_head};
-}
-
-// 1. Create loads and checks everything, the output folder included. 2. Run trains, evaluates and saves.
+// 1. Create loads and checks everything, the output folder and the state to resume from included. 2. Run
+// trains, evaluates and saves.
 class OfflineTraining {
  public:
   using Rows = std::vector<const CorpusRow*>;
@@ -51,26 +44,55 @@ class OfflineTraining {
     std::function<absl::StatusOr<Metrics>(const Corpus& corpus, const Rows& rows)> evaluate;
   };
 
-  static absl::StatusOr<std::unique_ptr<OfflineTraining>> Create(const OfflineOptions& options);
+  static absl::StatusOr<std::unique_ptr<OfflineTraining>> Create(const OfflineOptions& options,
+                                                                 const OfflineKind& kind);
 
-  // Returns the metrics of the last evaluation.
+  // Returns the metrics of the evaluation that speaks for what is written.
   absl::StatusOr<Metrics> Run(const Task& task, const TrainProgressFn& progress);
 
+  // The rows of the steps that are left, each once, then the rows of evaluations.
+  Rows RowsAhead() const;
+
+  const Corpus& training_rows() const { return *corpus_; }
+  const Corpus& evaluation_rows() const { return evaluation_ ? *evaluation_ : *corpus_; }
+  const models::Processor& processor() const { return *processor_; }
   SequenceForward& forward() { return *forward_; }
   int64_t micro_batch_tokens() const { return options_.optimizer.micro_batch_tokens; }
 
  private:
-  explicit OfflineTraining(const OfflineOptions& options) : options_(options) {}
+  struct Best {
+    int64_t step = 0;
+    Metrics metrics;
+  };
+
+  OfflineTraining(const OfflineOptions& options, const OfflineKind& kind)
+      : options_(options), kind_(kind), folder_(options.output) {}
   absl::Status Load();
+  absl::Status LoadModel();
+  absl::Status Prepare();
+  nlohmann::json Settings() const;
+
+  Rows RowsOf(int64_t step, data::EpochOrder& order) const;
+  Rows RowsOfEvaluation() const;
   absl::StatusOr<Metrics> Step(const Task& task, int64_t step, data::EpochOrder& order);
   absl::StatusOr<Metrics> Evaluate(const Task& task) const;
-  absl::Status Save() const;
+  absl::Status KeepIfBest(int64_t step, const Metrics& evaluation);
 
-  OfflineOptions options_;
+  absl::Status SaveState(int64_t step);
+  absl::Status ReadState();
+  absl::Status WriteModel(const std::filesystem::path& folder) const;
+  absl::Status WriteOutput();
+
+  const OfflineOptions options_;
+  const OfflineKind kind_;
+  TrainingFolder folder_;
+  int64_t start_ = 0;  // steps done before
+  Best best_;
   std::unique_ptr<models::Processor> processor_;
   std::unique_ptr<models::VisionLanguageModel> model_;
   std::optional<Corpus> corpus_, evaluation_;
   std::optional<SequenceForward> forward_;
+  std::unique_ptr<models::Lora> lora_;
   std::optional<AdamW> optimizer_;
 };
 

@@ -7,6 +7,7 @@
 #include "learning/tensor/losses.h"
 #include "training/offline.h"
 #include "training/packing.h"
+#include "training/pairs.h"
 #include "training/ranking.h"
 #include "training/supervised.h"
 
@@ -27,7 +28,10 @@ struct PairSigns {
 class PreferenceTask {
  public:
   PreferenceTask(SequenceForward& forward, const PreferenceOptions& options, bool is_cost)
-      : forward_(forward), options_(options), is_cost_(is_cost) {}
+      : forward_(forward),
+        options_(options),
+        is_cost_(is_cost),
+        first_(is_cost ? LessSafeAnswer : MoreHelpfulAnswer) {}
 
   absl::StatusOr<LossPart> Part(const Corpus& corpus, const Rows& rows, Metrics& metrics) {
     LossPart part;
@@ -59,49 +63,13 @@ class PreferenceTask {
   }
 
  private:
-  static Rows Slice(const Rows& rows, size_t begin, size_t end) {
-    return {rows.begin() + static_cast<int64_t>(begin), rows.begin() + static_cast<int64_t>(end)};
-  }
-
-  static std::vector<int64_t> PairTokens(const Rows& rows) {
-    std::vector<int64_t> tokens;
-    for (const CorpusRow* row : rows) {
-      tokens.push_back(
-          static_cast<int64_t>(2 * row->prompt.size() + row->responses[0].size() + row->responses[1].size()));
-    }
-    return tokens;
-  }
-
-  static std::vector<float> ToVector(const at::Tensor& values) {
-    const at::Tensor host = values.detach().to(at::kCPU).contiguous();
-    return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
-  }
-
-  // Of the two answers, the more helpful one, or for cost the less safe one.
-  int HighAnswer(const CorpusRow& row) const { return is_cost_ ? 1 - row.safer : row.more_helpful; }
-
   // One forward of 2B sequences: answers that should score higher first.
   absl::StatusOr<PairScores> Scores(const Corpus& corpus, const Rows& rows) {
-    std::vector<Sequence> sequences;
-    sequences.reserve(2 * rows.size());
-    for (const bool high : {true, false}) {
-      for (const CorpusRow* row : rows) {
-        const int answer = high ? HighAnswer(*row) : 1 - HighAnswer(*row);
-        REIN_ASSIGN_OR_RETURN(sequences.emplace_back(), corpus.SequenceOf(*row, answer));
-      }
-    }
-    ShareImages(sequences, rows.size());
-    std::vector<const Sequence*> pointers;
-    for (const Sequence& sequence : sequences) pointers.push_back(&sequence);
-    REIN_ASSIGN_OR_RETURN(const SequenceForward::Output output, forward_.Run(pointers, Positions::kLast));
+    REIN_ASSIGN_OR_RETURN(const std::vector<Sequence> sequences, PairSequences(corpus, rows, first_));
+    REIN_ASSIGN_OR_RETURN(const SequenceForward::Output output,
+                          forward_.Run(Pointers(sequences), Positions::kLast));
     const std::vector<at::Tensor> halves = forward_.model().Scores(output.hidden).chunk(2);
     return PairScores{halves[0], halves[1]};
-  }
-
-  // A picture over the pixel limit is processed anew each time it is asked for; the answers of a pair still
-  // share it.
-  static void ShareImages(std::vector<Sequence>& sequences, size_t pairs) {
-    for (size_t i = 0; i < pairs; ++i) sequences[pairs + i].images = sequences[i].images;
   }
 
   float Sign(const CorpusRow& row, int answer) const {
@@ -112,8 +80,8 @@ class PreferenceTask {
   PairSigns Signs(const Rows& rows) const {
     PairSigns signs;
     for (const CorpusRow* row : rows) {
-      signs.high.push_back(Sign(*row, HighAnswer(*row)));
-      signs.low.push_back(Sign(*row, 1 - HighAnswer(*row)));
+      signs.high.push_back(Sign(*row, first_(*row)));
+      signs.low.push_back(Sign(*row, 1 - first_(*row)));
     }
     return signs;
   }
@@ -130,24 +98,33 @@ class PreferenceTask {
     std::vector<float> signs;
     for (const bool high : {true, false}) {
       for (const CorpusRow* row : rows) {
-        const int answer = high ? HighAnswer(*row) : 1 - HighAnswer(*row);
+        const int answer = high ? first_(*row) : 1 - first_(*row);
         signs.push_back(static_cast<float>(-row->harmless_rate[answer]));
       }
     }
     const std::vector<float> all = ToVector(at::cat({scores.high, scores.low}));
     if (const auto accuracy = SignAccuracy(all, signs)) metrics["sign_accuracy"] = *accuracy;
     if (const auto area = AreaUnderCurve(all, signs)) metrics["auc"] = *area;
+    if (const auto error = CalibrationError(all, signs)) metrics["calibration_error"] = *error;
+    if (const auto score = BrierScore(all, signs)) metrics["brier_score"] = *score;
   }
 
   SequenceForward& forward_;
   const PreferenceOptions& options_;
-  bool is_cost_;
+  const bool is_cost_;
+  const FirstAnswerFn first_;  // the answer that should score higher
 };
 
 absl::StatusOr<Metrics> TrainPreference(const PreferenceOptions& options, bool is_cost,
                                         const TrainProgressFn& progress) {
+  OfflineKind kind{.score_head = true};
+  kind.settings = {{"kind", is_cost ? "cost" : "reward"}, {"regularization", options.regularization}};
+  if (is_cost) {
+    kind.settings["labels"] = options.binary_labels ? "binary" : "graded";
+    kind.settings["sign_scale"] = options.sign_scale;
+  }
   REIN_ASSIGN_OR_RETURN(const std::unique_ptr<OfflineTraining> training,
-                        OfflineTraining::Create(CommonOptions(options, /*score_head=*/true)));
+                        OfflineTraining::Create(options, kind));
   PreferenceTask preference(training->forward(), options, is_cost);
   OfflineTraining::Task task;
   task.loss = [&](const Corpus& corpus, const Rows& rows, Metrics& metrics) {

@@ -1,6 +1,8 @@
 #include "training/ranking.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstddef>
 #include <numeric>
 
@@ -39,6 +41,42 @@ std::optional<double> AreaUnderCurve(const std::vector<float>& scores, const std
   }
   if (positives == 0 || negatives == 0) return std::nullopt;
   return pairs_won / (positives * negatives);
+}
+
+namespace {
+
+double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+}  // namespace
+
+std::optional<double> CalibrationError(const std::vector<float>& scores, const std::vector<float>& signs) {
+  constexpr int kBins = 10;
+  // Sum of (probability - outcome) in each bin: its absolute value is count times distance of the means.
+  std::array<double, kBins> excess = {};
+  double rated = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (signs[i] == 0 || std::isnan(scores[i])) continue;
+    const double probability = Sigmoid(scores[i]);
+    excess[std::min(kBins - 1, static_cast<int>(probability * kBins))] +=
+        probability - (signs[i] > 0 ? 1 : 0);
+    rated += 1;
+  }
+  if (rated == 0) return std::nullopt;
+  double total = 0;
+  for (const double bin : excess) total += std::abs(bin);
+  return total / rated;
+}
+
+std::optional<double> BrierScore(const std::vector<float>& scores, const std::vector<float>& signs) {
+  double total = 0, rated = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (signs[i] == 0 || std::isnan(scores[i])) continue;
+    const double distance = Sigmoid(scores[i]) - (signs[i] > 0 ? 1 : 0);
+    total += distance * distance;
+    rated += 1;
+  }
+  if (rated == 0) return std::nullopt;
+  return total / rated;
 }
 
 }  // namespace rein::training

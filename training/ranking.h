@@ -16,4 +16,10 @@ std::optional<double> SignAccuracy(const std::vector<float>& scores, const std::
 // half. Nothing where one kind is missing.
 std::optional<double> AreaUnderCurve(const std::vector<float>& scores, const std::vector<float>& signs);
 
+// How far sigmoid(score), read as the probability of sign > 0, is from the truth; signs of 0 are left out and
+// nothing comes back where all are. CalibrationError: mean distance between probability and observed share
+// over ten bins of equal width, weighted by their counts. BrierScore: mean squared distance from 0 or 1.
+std::optional<double> CalibrationError(const std::vector<float>& scores, const std::vector<float>& signs);
+std::optional<double> BrierScore(const std::vector<float>& scores, const std::vector<float>& signs);
+
 }  // namespace rein::training

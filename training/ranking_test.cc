@@ -27,5 +27,25 @@ TEST(AreaUnderCurve, CountsTiesHalfAndNeedsBothKinds) {
   EXPECT_EQ(AreaUnderCurve({1, 2}, {1, 3}), std::nullopt);
 }
 
+TEST(CalibrationError, IsTheDistanceOfProbabilitiesFromShares) {
+  // sigmoid(0) = 0.5 and half are harmful; sigmoid(20) = 1 and none is.
+  EXPECT_NEAR(*CalibrationError({0, 0, 0, 0}, {1, -1, 2, -3}), 0, 1e-12);
+  EXPECT_NEAR(*CalibrationError({20, 20}, {-1, -1}), 1, 1e-8);
+  EXPECT_NEAR(*CalibrationError({0, 0, 20, 20}, {1, -1, -1, -1}), 0.5, 1e-8);
+  // Two bins whose errors point in different directions do not cancel.
+  EXPECT_NEAR(*CalibrationError({20, -20}, {-1, 1}), 1, 1e-8);
+}
+
+TEST(BrierScore, IsTheMeanSquaredDistance) {
+  EXPECT_NEAR(*BrierScore({0, 20}, {1, 1}), 0.125, 1e-8);
+  EXPECT_NEAR(*BrierScore({-20, 20}, {1, -1}), 1, 1e-8);
+}
+
+TEST(Calibration, LeavesOutRatingsOfZero) {
+  EXPECT_EQ(CalibrationError({1, 2}, {0, 0}), std::nullopt);
+  EXPECT_EQ(BrierScore({1, 2}, {0, 0}), std::nullopt);
+  EXPECT_NEAR(*BrierScore({0, 5}, {1, 0}), 0.25, 1e-12);
+}
+
 }  // namespace
 }  // namespace rein::training

@@ -6,6 +6,7 @@
 #include "kernels/ops.h"
 #include "training/offline.h"
 #include "training/packing.h"
+#include "training/pairs.h"
 #include "training/supervised.h"
 #include "training/supervised_loss.h"
 
@@ -23,12 +24,6 @@ absl::StatusOr<std::shared_ptr<const Sequences>> FirstAnswers(const Corpus& corp
   return sequences;
 }
 
-std::vector<const Sequence*> Pointers(const Sequences& sequences) {
-  std::vector<const Sequence*> pointers;
-  for (const Sequence& sequence : sequences) pointers.push_back(&sequence);
-  return pointers;
-}
-
 // Mean cross-entropy and the share of response tokens whose logit is the largest.
 absl::StatusOr<Metrics> EvaluateSft(OfflineTraining& training, const Corpus& corpus,
                                     const OfflineTraining::Rows& rows) {
@@ -39,9 +34,7 @@ absl::StatusOr<Metrics> EvaluateSft(OfflineTraining& training, const Corpus& cor
   }
   SequenceForward forward(&training.forward().model(), /*reuse_features=*/false);
   for (const MicroBatch& items : PackByTokens(row_tokens, training.micro_batch_tokens())) {
-    const OfflineTraining::Rows part(rows.begin() + static_cast<int64_t>(items.begin),
-                                     rows.begin() + static_cast<int64_t>(items.end));
-    REIN_ASSIGN_OR_RETURN(const auto sequences, FirstAnswers(corpus, part));
+    REIN_ASSIGN_OR_RETURN(const auto sequences, FirstAnswers(corpus, Slice(rows, items.begin, items.end)));
     REIN_ASSIGN_OR_RETURN(const SequenceForward::Output output,
                           forward.Run(Pointers(*sequences), Positions::kPredictResponse));
     const at::Tensor logits = forward.model().Logits(output.hidden);
@@ -56,8 +49,9 @@ absl::StatusOr<Metrics> EvaluateSft(OfflineTraining& training, const Corpus& cor
 }  // namespace
 
 absl::StatusOr<Metrics> TrainSft(const SftOptions& options, const TrainProgressFn& progress) {
-  REIN_ASSIGN_OR_RETURN(const std::unique_ptr<OfflineTraining> training,
-                        OfflineTraining::Create(CommonOptions(options, /*score_head=*/false)));
+  REIN_ASSIGN_OR_RETURN(
+      const std::unique_ptr<OfflineTraining> training,
+      OfflineTraining::Create(options, {.may_draw_weights = true, .settings = {{"kind", "sft"}}}));
   OfflineTraining::Task task;
   task.loss = [&](const Corpus& corpus, const OfflineTraining::Rows& rows,
                   Metrics&) -> absl::StatusOr<LossPart> {

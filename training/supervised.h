@@ -1,4 +1,4 @@
-// SFT, reward-model and cost-model training, offline.
+// SFT, reward-model, cost-model and DPO training, offline.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/lora.h"
 #include "training/optimizer.h"
 
 namespace rein::training {
@@ -21,51 +22,68 @@ struct TrainProgress {
 };
 using TrainProgressFn = std::function<void(const TrainProgress&)>;
 
-struct SftOptions {
+// What all of them are told.
+struct OfflineOptions {
   uint64_t seed = 1;
   std::filesystem::path model, data, evaluation, output;
   int64_t steps = 0;
-  int64_t batch = 64;  // examples
+  int64_t batch = 32;  // examples or pairs
   int64_t evaluate_every = 0;
   std::vector<std::string> freeze;
   OptimizerOptions optimizer;
+  models::LoraOptions lora;
+  bool keep_best = false;  // write the weights of the evaluation with the smallest loss, not the last ones
+  int64_t save_every = 0;  // steps between two training states; 0: none
+  bool resume = false;     // go on from the newest training state
 };
 
-// The three trainings below read rows of the BeaverTails-V schema (data/preferences.h), shuffle them by
-// `seed` and epoch, call `progress` after each step (metrics: loss, learning_rate, grad_norm, rows_dropped;
-// accuracy for pairs; after an evaluation its metrics with "evaluation_" in front) and write `output` whole
-// or not at all; a folder that holds anything is refused (ALREADY_EXISTS). They evaluate every
-// `evaluate_every` steps (0: never) and after the last one, on `evaluation`, or on the first rows of `data`
-// where that is empty. A score head is drawn from `seed` where the model has none. Equal options and thread
-// counts give equal bytes.
+// The trainings below read rows of the BeaverTails-V schema (data/preferences.h), shuffle them by `seed` and
+// epoch, call `progress` after each step (metrics: loss, learning_rate, grad_norm, rows_dropped; more for
+// pairs; after an evaluation its metrics with "evaluation_" in front) and write `output` whole or not at all;
+// a folder that holds anything is refused (ALREADY_EXISTS). With adapters `output` holds the merged model
+// and, in adapter/, the adapters. They evaluate every `evaluate_every` steps (0: never) and after the last
+// one, on `evaluation`, or on the first rows of `data` where that is empty. A score head is drawn from `seed`
+// where the model has none. Equal options and thread counts give equal bytes, also when a training was cut
+// off and resumed. Metrics and training states are kept in `output`.training (training/training_folder.h).
+//
+// Metrics of the last evaluation are returned, with `keep_best` those of the best one. Errors: those of
+// loading data and model; INVALID_ARGUMENT (options); DATA_LOSS (loss not finite); NOT_FOUND and
+// INVALID_ARGUMENT
+// (`resume`: no state, or one of other options), ALREADY_EXISTS (a state is there and `resume` is not set).
+
+struct SftOptions : OfflineOptions {};
 
 // Causal cross-entropy on response tokens, packed; question and response_1 are the example. A `model` folder
-// without weights starts from random ones, drawn from `seed`. Writes the model folder `output`. Metrics of
-// the last evaluation are returned: loss, token_accuracy. Errors: those of loading data and model; DATA_LOSS
-// (loss not finite).
+// without weights starts from random ones, drawn from `seed`. Evaluates loss, token_accuracy.
 absl::StatusOr<std::map<std::string, double>> TrainSft(const SftOptions& options,
                                                        const TrainProgressFn& progress);
 
-struct PreferenceOptions {
-  uint64_t seed = 1;
-  std::filesystem::path model, data, evaluation, output;
-  int64_t steps = 0;
-  int64_t batch = 32;  // pairs
-  int64_t evaluate_every = 0;
-  std::vector<std::string> freeze;
-  OptimizerOptions optimizer;
+struct PreferenceOptions : OfflineOptions {
   double regularization = 0.001;
   bool binary_labels = false;  // cost only
   double sign_scale = 1.0;     // cost only
 };
 
-// Pairwise logistic loss on end scores. Returns loss, ranking_accuracy.
+// Pairwise logistic loss on end scores. Evaluates loss, ranking_accuracy.
 absl::StatusOr<std::map<std::string, double>> TrainRewardModel(const PreferenceOptions& options,
                                                                const TrainProgressFn& progress);
 // With the sign terms: the less safe answer should cost more. Labels are s = -harmless_rate, or with
-// `binary_labels` +1 for unsafe and -1 for safe. Returns loss, ranking_accuracy, and judged by the ratings
-// sign_accuracy and auc (left out where the data does not define them).
+// `binary_labels` +1 for unsafe and -1 for safe. Evaluates loss, ranking_accuracy, and judged by the ratings
+// sign_accuracy, auc, calibration_error and brier_score (left out where the data does not define them).
 absl::StatusOr<std::map<std::string, double>> TrainCostModel(const PreferenceOptions& options,
                                                              const TrainProgressFn& progress);
+
+struct DpoOptions : OfflineOptions {
+  std::filesystem::path reference;  // empty: `model`
+  double beta = 0.1;
+  bool by_safety = false;  // the safer answer is the chosen one, not the more helpful one
+};
+
+// Direct preference optimisation against a frozen reference, whose log-probabilities are computed once a pair
+// before the first step. Evaluates loss, accuracy (share of pairs whose chosen answer has the larger implicit
+// reward), margin, chosen_reward and rejected_reward, where the implicit reward of an answer is beta times
+// its log-probability over that of the reference. The reference needs the tokenizer of `model`.
+absl::StatusOr<std::map<std::string, double>> TrainDpo(const DpoOptions& options,
+                                                       const TrainProgressFn& progress);
 
 }  // namespace rein::training

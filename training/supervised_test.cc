@@ -9,6 +9,7 @@
 #include "models/processor.h"
 #include "models/vision_language_model.h"
 #include "training/corpus.h"
+#include "training/preference_rows.h"
 #include "training/tiny_llava.h"
 
 namespace rein::training {
@@ -19,62 +20,9 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Key;
 
-data::PreferenceRow Row(int i) {
-  data::PreferenceRow row;
-  const bool red = i % 2 == 0;
-  row.question = i % 4 < 2 ? "what?" : "how?";
-  row.image_bytes = red ? TinyPng(250, 20, 20) : TinyPng(20, 20, 250);
-  row.response[0] = red ? "red" : "blue";
-  row.response[1] = "no";
-  row.more_helpful = 1;
-  row.safer = 2;
-  row.harmless_rate[0] = -2;
-  row.harmless_rate[1] = 3;
-  row.is_safe[0] = false;
-  row.category = "benign";
-  return row;
-}
-
-// The better answer says "yes", and comes first or second.
-data::PreferenceRow SeparableRow(int i) {
-  data::PreferenceRow row = Row(i);
-  const int good = i % 2;
-  row.response[good] = "yes";
-  row.response[1 - good] = "no";
-  row.more_helpful = good + 1;
-  row.safer = 2 - good;
-  row.harmless_rate[good] = -2;
-  row.harmless_rate[1 - good] = 3;
-  row.is_safe[good] = false;
-  row.is_safe[1 - good] = true;
-  return row;
-}
-
-std::filesystem::path WriteRows(const std::filesystem::path& folder, const std::string& name, int count,
-                                data::PreferenceRow (*make)(int)) {
-  std::vector<data::PreferenceRow> rows;
-  for (int i = 0; i < count; ++i) rows.push_back(make(i));
-  EXPECT_EQ(data::WritePreferences(folder / name, rows), absl::OkStatus());
-  return folder / name;
-}
-
-template <typename Options>
-Options TinyOptions(const std::filesystem::path& folder, data::PreferenceRow (*make)(int)) {
-  WriteTinyModel(folder / "model", 1);
-  Options options;
-  options.model = folder / "model";
-  options.data = WriteRows(folder, "train.parquet", 8, make);
-  options.output = folder / "output";
-  options.steps = 40;
-  options.batch = 8;
-  options.optimizer.learning_rate = 1e-2;
-  options.optimizer.weight_decay = 0;
-  return options;
-}
-
 TEST(TrainSft, OverfitsATinyDataSetAndWritesAModelThatLoads) {
   const std::filesystem::path folder = FreshFolder("sft");
-  SftOptions options = TinyOptions<SftOptions>(folder, Row);
+  SftOptions options = TinyOptions<SftOptions>(folder, ColourRow);
   options.evaluate_every = 15;
   std::vector<TrainProgress> seen;
   const auto metrics = TrainSft(options, [&](const TrainProgress& progress) { seen.push_back(progress); });
@@ -94,7 +42,7 @@ TEST(TrainSft, OverfitsATinyDataSetAndWritesAModelThatLoads) {
 
 TEST(TrainSft, EqualSeedsGiveEqualBytes) {
   const std::filesystem::path folder = FreshFolder("sft");
-  SftOptions options = TinyOptions<SftOptions>(folder, Row);
+  SftOptions options = TinyOptions<SftOptions>(folder, ColourRow);
   options.steps = 5;
   options.batch = 3;
   std::vector<std::string> digests;
@@ -127,7 +75,7 @@ TEST(TrainSft, ChecksItsOptionsBeforeItLoadsAnything) {
 
 TEST(TrainSft, RefusesAMissingModelAndMissingData) {
   const std::filesystem::path folder = FreshFolder("sft");
-  SftOptions options = TinyOptions<SftOptions>(folder, Row);
+  SftOptions options = TinyOptions<SftOptions>(folder, ColourRow);
   options.data = folder / "absent.parquet";
   EXPECT_EQ(TrainSft(options, nullptr).status().code(), absl::StatusCode::kNotFound);
   options.model = folder / "absent";
@@ -137,7 +85,7 @@ TEST(TrainSft, RefusesAMissingModelAndMissingData) {
 
 TEST(TrainSft, StartsFromRandomWeightsWhereThereAreNone) {
   const std::filesystem::path folder = FreshFolder("sft");
-  SftOptions options = TinyOptions<SftOptions>(folder, Row);
+  SftOptions options = TinyOptions<SftOptions>(folder, ColourRow);
   options.steps = 1;
   std::filesystem::remove(options.model / "model.safetensors");
   ASSERT_TRUE(TrainSft(options, nullptr).ok());
@@ -153,8 +101,8 @@ TEST(TrainSft, StartsFromRandomWeightsWhereThereAreNone) {
 
 TEST(TrainSft, NamesTheRowOfABrokenPicture) {
   const std::filesystem::path folder = FreshFolder("sft");
-  SftOptions options = TinyOptions<SftOptions>(folder, Row);
-  std::vector<data::PreferenceRow> rows = {Row(0), Row(1), Row(2)};
+  SftOptions options = TinyOptions<SftOptions>(folder, ColourRow);
+  std::vector<data::PreferenceRow> rows = {ColourRow(0), ColourRow(1), ColourRow(2)};
   rows[1].image_bytes = "no picture";
   ASSERT_EQ(data::WritePreferences(options.data, rows), absl::OkStatus());
   const absl::Status status = TrainSft(options, nullptr).status();
@@ -164,7 +112,7 @@ TEST(TrainSft, NamesTheRowOfABrokenPicture) {
 
 TEST(TrainSft, DivergenceIsAnErrorAndLeavesNoOutput) {
   const std::filesystem::path folder = FreshFolder("sft");
-  SftOptions options = TinyOptions<SftOptions>(folder, Row);
+  SftOptions options = TinyOptions<SftOptions>(folder, ColourRow);
   options.optimizer.learning_rate = 1e30;
   const absl::Status status = TrainSft(options, nullptr).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
@@ -238,7 +186,7 @@ class CorpusTest : public ::testing::Test {
 };
 
 TEST_F(CorpusTest, DecodesEachDistinctPictureOnce) {
-  const auto corpus = Corpus::Load(WriteRows(folder_, "rows.parquet", 8, Row), *processor_, shape_);
+  const auto corpus = Corpus::Load(WriteRows(folder_, "rows.parquet", 8, ColourRow), *processor_, shape_);
   ASSERT_TRUE(corpus.ok()) << corpus.status();
   EXPECT_EQ(corpus->rows().size(), 8u);
   EXPECT_EQ(corpus->pictures(), 2);
@@ -252,7 +200,7 @@ TEST_F(CorpusTest, DecodesEachDistinctPictureOnce) {
 }
 
 TEST_F(CorpusTest, GivesTheSamePixelsBeyondItsMemoryLimit) {
-  const std::filesystem::path rows = WriteRows(folder_, "rows.parquet", 4, Row);
+  const std::filesystem::path rows = WriteRows(folder_, "rows.parquet", 4, ColourRow);
   const auto roomy = Corpus::Load(rows, *processor_, shape_);
   const auto tight = Corpus::Load(rows, *processor_, shape_, {.pixel_bytes = 0});
   ASSERT_TRUE(roomy.ok() && tight.ok());
@@ -277,7 +225,7 @@ TEST_F(CorpusTest, TakesRowsWithoutAPictureAndDemonstrationsWhereTheyWillDo) {
 }
 
 TEST_F(CorpusTest, CountsRowsThatAreTooLongAndRefusesToBeEmpty) {
-  std::vector<data::PreferenceRow> rows = {Row(0), Row(1)};
+  std::vector<data::PreferenceRow> rows = {ColourRow(0), ColourRow(1)};
   rows[1].response[1] = std::string(300, 'x');
   ASSERT_EQ(data::WritePreferences(folder_ / "rows.parquet", rows), absl::OkStatus());
   const auto corpus = Corpus::Load(folder_ / "rows.parquet", *processor_, shape_);

@@ -1,4 +1,4 @@
-// rein train sft|reward|cost: the offline trainers.
+// rein train sft|reward|cost|dpo: the offline trainers.
 #include <ATen/Parallel.h>
 #include <unistd.h>
 
@@ -23,11 +23,12 @@ namespace {
 struct Flags {
   std::string file;
   std::vector<std::string> settings;
+  bool resume = false;
 };
 
-// What the two kinds of job have in common.
+// What all kinds of job have in common.
 template <typename Options, typename Job>
-Options CommonOptions(const Job& job) {
+Options CommonOptions(const Job& job, const Flags& flags) {
   Options options;
   options.seed = job.seed();
   options.model = job.model();
@@ -39,11 +40,15 @@ Options CommonOptions(const Job& job) {
   options.evaluate_every = job.evaluate_every();
   options.freeze.assign(job.freeze().begin(), job.freeze().end());
   options.optimizer = host::ToOptimizerOptions(job.optimizer());
+  options.lora = host::ToLoraOptions(job.lora(), job.seed());
+  options.keep_best = job.keep() == "best";
+  options.save_every = job.save_every();
+  options.resume = flags.resume;
   return options;
 }
 
-training::PreferenceOptions PairOptions(const v1::PreferenceJob& job) {
-  auto options = CommonOptions<training::PreferenceOptions>(job);
+training::PreferenceOptions PairOptions(const v1::PreferenceJob& job, const Flags& flags) {
+  auto options = CommonOptions<training::PreferenceOptions>(job, flags);
   options.regularization = job.regularization();
   options.binary_labels = job.labels() == "binary";
   options.sign_scale = job.sign_scale();
@@ -67,19 +72,29 @@ absl::Status Run(const Options& options, int threads, Train train) {
 absl::Status TrainPolicy(const Flags& flags) {
   v1::SftJob job;
   REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
-  return Run(CommonOptions<training::SftOptions>(job), job.threads(), training::TrainSft);
+  return Run(CommonOptions<training::SftOptions>(job, flags), job.threads(), training::TrainSft);
 }
 
 absl::Status TrainReward(const Flags& flags) {
   v1::PreferenceJob job;
   REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
-  return Run(PairOptions(job), job.threads(), training::TrainRewardModel);
+  return Run(PairOptions(job, flags), job.threads(), training::TrainRewardModel);
 }
 
 absl::Status TrainCost(const Flags& flags) {
   v1::PreferenceJob job;
   REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
-  return Run(PairOptions(job), job.threads(), training::TrainCostModel);
+  return Run(PairOptions(job, flags), job.threads(), training::TrainCostModel);
+}
+
+absl::Status TrainDpo(const Flags& flags) {
+  v1::DpoJob job;
+  REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
+  auto options = CommonOptions<training::DpoOptions>(job, flags);
+  options.reference = job.reference();
+  options.beta = job.beta();
+  options.by_safety = job.preference() == "safe";
+  return Run(options, job.threads(), training::TrainDpo);
 }
 
 void AddTrainer(CLI::App& train, const char* name, const char* meaning,
@@ -89,17 +104,19 @@ void AddTrainer(CLI::App& train, const char* name, const char* meaning,
   verb->add_option("FILE", flags->file, "YAML file; fields: docs/reference/job-file.md")->required();
   verb->add_option("--set", flags->settings, "KEY=VALUE, overrides a field; may be given several times")
       ->allow_extra_args(false);
+  verb->add_flag("--resume", flags->resume, "go on from the newest state in OUTPUT.training (save_every)");
   verb->callback([&action, flags, trainer] { action = [flags, trainer] { return trainer(*flags); }; });
 }
 
 }  // namespace
 
 void AddTrainCommand(CLI::App& rein, Action& action) {
-  CLI::App* train = rein.add_subcommand("train", "Train a model offline: sft, reward or cost");
+  CLI::App* train = rein.add_subcommand("train", "Train a model offline: sft, reward, cost or dpo");
   train->require_subcommand(1);
   AddTrainer(*train, "sft", "supervised fine-tuning on question and response_1", TrainPolicy, action);
   AddTrainer(*train, "reward", "reward model from pairs ranked by helpfulness", TrainReward, action);
   AddTrainer(*train, "cost", "cost model from pairs ranked by safety, with signs", TrainCost, action);
+  AddTrainer(*train, "dpo", "policy from pairs, against a frozen reference", TrainDpo, action);
 }
 
 }  // namespace rein::cli

@@ -39,7 +39,7 @@ TrainProgressLine::TrainProgressLine(std::ostream& out, bool terminal, Clock clo
     : out_(out), terminal_(terminal), clock_(std::move(clock)), start_(clock_()) {}
 
 std::string TrainProgressLine::LineOf(const training::TrainProgress& progress) const {
-  const absl::Duration each = (clock_() - start_) / std::max<int64_t>(1, progress.step);
+  const absl::Duration each = (clock_() - start_) / std::max<int64_t>(1, progress.step - first_ + 1);
   const absl::Duration left = absl::Ceil(each * (progress.total - progress.step), absl::Seconds(1));
   return absl::StrCat(
       "step ", progress.step, "/", progress.total, "  ", MetricsText(progress.metrics, {"loss", "accuracy"}),
@@ -48,10 +48,12 @@ std::string TrainProgressLine::LineOf(const training::TrainProgress& progress) c
 
 bool TrainProgressLine::IsDue(const training::TrainProgress& progress) const {
   const int64_t stride = std::max<int64_t>(1, progress.total / kLines);
-  return terminal_ || progress.step == 1 || progress.step == progress.total || progress.step % stride == 0;
+  return terminal_ || progress.step == first_ || progress.step == progress.total ||
+         progress.step % stride == 0;
 }
 
 void TrainProgressLine::Show(const training::TrainProgress& progress) {
+  if (first_ == 0) first_ = progress.step;
   const std::string evaluation = EvaluationText(progress);
   if (IsDue(progress)) {
     const bool stays = !terminal_ || progress.step == progress.total || !evaluation.empty();

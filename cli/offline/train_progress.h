@@ -29,6 +29,7 @@ class TrainProgressLine {
   const bool terminal_;
   const Clock clock_;
   const absl::Time start_;
+  int64_t first_ = 0;  // the first step seen: a resumed training does not start with 1
 };
 
 // "loss 0.482  accuracy 0.81": `names` that are there, in their order.

@@ -96,7 +96,8 @@ std::filesystem::path FewScenes() {
 TEST(Verbs, RefuseWrongFlags) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {"train"},
-           {"train", "dpo", "x.yaml"},
+           {"train", "ppo", "x.yaml"},
+           {"train", "dpo"},
            {"train", "sft"},
            {"logits", "--model", "m", "--prompt", "p"},
            {"score", "--model", "m", "--prompt", "p"},
@@ -300,6 +301,28 @@ TEST(Train, WritesScorers) {
   }
 }
 
+TEST(Train, WritesAPolicyFromPreferencesWithItsAdapters) {
+  const std::filesystem::path data = FewScenes(), output = FreshFolder("output") / "dpo";
+  const std::filesystem::path file = WriteTrainFile(
+      absl::StrCat("model: ", TinyModel().string(), "\ndata: ", (data / "preferences.parquet").string(),
+                   "\noutput: ", output.string(), "\nsteps: 2\nbatch: 2\npreference: safe\n",
+                   "lora: {rank: 2, targets: [q_proj]}\nfreeze: [vision]\nevaluate_every: 1\nkeep: best\n"));
+  const Outcome outcome = RunRein({"train", "dpo", file.string()});
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_THAT(outcome.out, HasSubstr("margin"));
+  EXPECT_TRUE(std::filesystem::exists(output / "adapter" / "adapter_model.safetensors"));
+  EXPECT_TRUE(RunRein({"generate", "--model", output.string(), "--prompt", "hello", "--max-tokens", "3"})
+                  .status.ok());
+}
+
+TEST(Train, ResumesOnlyWhereThereIsAState) {
+  const std::filesystem::path data = FewScenes(), output = FreshFolder("output") / "sft";
+  const std::filesystem::path file = WriteTrainFile(
+      absl::StrCat("model: ", TinyModel().string(), "\ndata: ", (data / "sft.parquet").string(),
+                   "\noutput: ", output.string(), "\nsteps: 2\n"));
+  ExpectError({"train", "sft", file.string(), "--resume"}, absl::StatusCode::kNotFound, "sft.training");
+}
+
 TEST(Train, NamesAWrongKey) {
   ExpectError({"train", "sft", WriteTrainFile("modle: x\ndata: y\noutput: z\nsteps: 1\n").string()},
               absl::StatusCode::kInvalidArgument, "did you mean 'model'?");
@@ -332,13 +355,25 @@ TEST(TrainProgressLine, IsOneLineOnATerminal) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
 }
 
+TEST(TrainProgressLine, TellsTheTimeThatIsLeftOfAResumedTraining) {
+  std::ostringstream out;
+  absl::Time now = absl::UnixEpoch();
+  TrainProgressLine line(out, true, [&now] { return now; });
+  for (int step = 81; step <= 90; ++step) {
+    now += absl::Seconds(2);
+    line.Show(ProgressAt(step, 100));
+  }
+  EXPECT_THAT(out.str(), HasSubstr("step 90/100  loss 0.5  accuracy 0.75  20s left"));
+}
+
 TEST(TrainProgressLine, AlwaysShowsEvaluations) {
   std::ostringstream out;
   TrainProgressLine line(out, false);
   training::TrainProgress progress = ProgressAt(7, 1000);
   progress.metrics["evaluation_loss"] = 0.25;
+  line.Show(ProgressAt(6, 1000));
   line.Show(progress);
-  EXPECT_EQ(out.str(), "evaluation at step 7  loss 0.25\n");
+  EXPECT_THAT(out.str(), testing::EndsWith("\nevaluation at step 7  loss 0.25\n"));
 }
 
 }  // namespace
