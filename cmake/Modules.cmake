@@ -25,7 +25,12 @@ function(rein_module name)
     target_link_libraries(${name}_test PRIVATE ${name} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE REIN_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     rein_precompile(${name}_test "${ARG_TORCH}")
+    rein_sanitize(${name}_test)
     add_test(NAME ${name}_test COMMAND ${name}_test)
+    if(REIN_SANITIZE MATCHES "thread")
+      set_tests_properties(${name}_test PROPERTIES
+        ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
+    endif()
   endif()
 endfunction()
 
@@ -36,6 +41,14 @@ function(rein_program name source)
   target_link_libraries(${name} PRIVATE rein_flags ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
   rein_precompile(${name} "${ARG_TORCH}")
+  rein_sanitize(${name})
+endfunction()
+
+# Abseil comes without ThreadSanitizer: its locks are shown from outside.
+function(rein_sanitize target)
+  if(REIN_SANITIZE MATCHES "thread")
+    target_sources(${target} PRIVATE "${CMAKE_SOURCE_DIR}/tests/tsan_abseil.cc")
+  endif()
 endfunction()
 
 # ATen costs 7 s in every file that includes it; precompiled once, 2 s.
