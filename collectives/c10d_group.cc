@@ -1,6 +1,7 @@
 #include "collectives/c10d_group.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -8,6 +9,11 @@
 
 namespace rein::collectives {
 namespace {
+
+// LibTorch's flight recorder notes every operation in a table that all groups of a process share, and enters
+// new groups there without a lock: two groups that begin at once crash. Nothing here reads it. Set before
+// main, while there is one thread.
+const bool kNoFlightRecorder = setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/1) == 0;
 
 class C10dTransfer : public Transfer {
  public:
