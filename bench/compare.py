@@ -22,6 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 WORK = [
     ("log-prob + entropy [1024, 32000]", "LogProbEntropyForward/ours", "log_prob_entropy.py", "rows/s", "TRL"),
     ("GAE, 512 responses", "Gae", "gae.py", "tokens/s", "PyTorch loop (TRL)"),
+    ("tokenize 100 kB, scenes model", "Tokenize", "tokenize.py", "bytes/s", "tokenizers"),
     ("greedy decode, 32 prompts", "Decode", "generate.py", "tokens/s", "transformers generate"),
 ]
 

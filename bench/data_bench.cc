@@ -27,10 +27,13 @@ void Tokenize(benchmark::State& state) {
   std::string text;
   while (text.size() < 100000)
     text += "How do I handle the red circle in this picture safely? It is next to 12 green squares.\n";
-  for (auto _ : state) benchmark::DoNotOptimize(Require(scenes.processor->EncodeRaw(text, {})));
+  size_t tokens = 0;
+  for (auto _ : state) tokens = Require(scenes.processor->EncodeRaw(text, {})).size();
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(text.size()));
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(text.size()));
+  state.counters["check_tokens"] = static_cast<double>(tokens);
 }
-BENCHMARK(Tokenize)->Unit(benchmark::kMillisecond);
+BENCHMARK(Tokenize)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 // From the page cache.
 void LoadSafetensors(benchmark::State& state) {

@@ -1,7 +1,8 @@
 // Reads texts from standard input, each as its length in 4 bytes and its bytes, and answers each with what
-// the tokenizer makes of it: ids without and with special tokens, each list as its length and ids of 4 bytes,
-// and the text decoded with and without special tokens, as read. Little-endian. tokenizers_live.py is at the
-// other end.
+// the tokenizer makes of it: ids without and with special tokens, each list as its length and ids of 4 bytes;
+// then, in the form of the input, the text that the latter are decoded to with special tokens, without, and
+// with all ids in reverse order, which breaks characters. Little-endian. tokenizers_live.py is at the other
+// end.
 //
 //   tokenize_lines TOKENIZER_JSON
 //
@@ -53,9 +54,11 @@ int Run(const std::string& path) {
     text.resize(length);
     if (!std::cin.read(text.data(), length)) return 1;
     const std::vector<int32_t> ids = tokenizer->Encode(text, /*add_special_tokens=*/true);
+    const std::vector<int32_t> reversed(ids.rbegin(), ids.rend());
     WriteIds(tokenizer->Encode(text, /*add_special_tokens=*/false));
     WriteIds(ids);
-    if (!WriteDecoded(*tokenizer, ids, false) || !WriteDecoded(*tokenizer, ids, true)) {
+    if (!WriteDecoded(*tokenizer, ids, false) || !WriteDecoded(*tokenizer, ids, true) ||
+        !WriteDecoded(*tokenizer, reversed, false)) {
       std::cerr << "the decoded stream differs from the decoded whole of \"" << text << "\"\n";
       return 1;
     }

@@ -190,13 +190,14 @@ class Driver:
 
     def answer(self):
         ids = [list(struct.unpack(f"<{len(data) // 4}I", data)) for data in (self.block(4), self.block(4))]
-        return ids + [self.block(1).decode(), self.block(1).decode()]
+        return ids + [self.block(1).decode() for _ in range(3)]
 
 
 def reference(tokenizer, item):
     plain = tokenizer.encode(item, add_special_tokens=False).ids
     ids = tokenizer.encode(item, add_special_tokens=True).ids
-    return [plain, ids, tokenizer.decode(ids, skip_special_tokens=False), tokenizer.decode(ids, skip_special_tokens=True)]
+    return [plain, ids, tokenizer.decode(ids, skip_special_tokens=False), tokenizer.decode(ids, skip_special_tokens=True),
+            tokenizer.decode(ids[::-1], skip_special_tokens=False)]
 
 
 def compare(name, content, options):
