@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/file.h"
@@ -117,13 +116,8 @@ absl::Status Job::Run() {
     shown.set_phase(status.ok() ? v1::JOB_FINISHED : v1::JOB_FAILED);
     shown.set_error(std::string(status.message()));
   });
-  const absl::Status written = WriteFileAtomically(
-      options_.run_dir / "outcome.json", nlohmann::json({{"state", !status.ok() ? "failed"
-                                                                   : stopped    ? "stopped"
-                                                                                : "finished"},
-                                                         {"step", step_},
-                                                         {"error", std::string(status.message())}})
-                                             .dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  const char* state = !status.ok() ? "failed" : stopped ? "stopped" : "finished";
+  const absl::Status written = WriteOutcome(options_.run_dir, state, step_, std::string(status.message()));
   if (!written.ok()) LogError(absl::StrCat("outcome.json: ", written.ToString()));
   desk_.Close(status);
   return status;
@@ -186,15 +180,20 @@ absl::Status Job::Recover() {
   });
   fleet_->ForgetTrainableLost();
   REIN_RETURN_IF_ERROR(fleet_->AwaitAllReady());
-  v1::WeightVersion version;
-  version.set_coordinator_epoch(epoch_);
-  version.set_number(step_);
+  const v1::WeightVersion version = VersionAt(step_);
   if (manifest.has_value()) {
     REIN_RETURN_IF_ERROR(training_->Load(checkpoints_->FolderOf(committed_), manifest->files, version));
   } else {
     REIN_RETURN_IF_ERROR(training_->Load("", {}, version));
   }
   return weights_->Publish(version);
+}
+
+v1::WeightVersion Job::VersionAt(int64_t step) const {
+  v1::WeightVersion version;
+  version.set_coordinator_epoch(epoch_);
+  version.set_number(step);
+  return version;
 }
 
 absl::Status Job::RestoreState(const std::optional<Manifest>& manifest) {

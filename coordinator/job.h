@@ -69,6 +69,8 @@ class Job {
   absl::Status DriveFromCommit();
   // Back to the last commit, under a new epoch: stores, multipliers, actors, weights.
   absl::Status Recover();
+  // The weights after `step`, as this coordinator epoch names them.
+  v1::WeightVersion VersionAt(int64_t step) const;
   absl::Status RestoreState(const std::optional<Manifest>& manifest);
   absl::Status RunSteps();
   absl::Status HandleControls();
@@ -93,7 +95,8 @@ class Job {
   // The best policy goes to RUN/policy, and is evaluated where that was not done when it was committed.
   absl::Status DeliverPolicy();
   absl::Status TakeOver(const ScorerChoice& choice);
-  absl::Status KeepPictures(const std::vector<ScoredRow>& rows, const PromptSource& prompts);
+  absl::Status KeepPictures(const std::vector<ScoredRow>& rows);
+  absl::Status KeepPicture(const std::string& digest);
   void RecordEvent(const std::string& kind, const std::string& text);
   absl::StatusOr<transport::Blob> Picture(const std::string& digest) const;
 

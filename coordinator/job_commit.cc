@@ -108,9 +108,7 @@ absl::Status Job::EvaluateNow(int64_t step) {
   REIN_ASSIGN_OR_RETURN(const nlohmann::json evaluation, coordinator::Evaluate(*tools_, *evaluation_, step));
   for (const nlohmann::json& answer : evaluation["answers"]) {
     if (!answer.contains("image")) continue;
-    const std::string digest = answer["image"];
-    REIN_ASSIGN_OR_RETURN(const transport::Blob blob, evaluation_->Encoded(digest));
-    REIN_RETURN_IF_ERROR(files_->KeepPicture(digest, *blob));
+    REIN_RETURN_IF_ERROR(KeepPicture(answer["image"]));
   }
   evaluated_ = {.step = step, .meets_constraints = true, .reward_mean = evaluation["reward_mean"]};
   for (const auto& figures : evaluation["constraints"]) {
@@ -123,9 +121,7 @@ absl::Status Job::DeliverPolicy() {
   REIN_ASSIGN_OR_RETURN(const std::optional<Manifest> best, checkpoints_->Best());
   if (!best.has_value()) return absl::InternalError("a finished job has no checkpoint");
   if (best->step != step_ && evaluation_.has_value() && !files_->HasEvaluation(best->step)) {
-    v1::WeightVersion version;
-    version.set_coordinator_epoch(epoch_);
-    version.set_number(best->step);
+    const v1::WeightVersion version = VersionAt(best->step);
     REIN_RETURN_IF_ERROR(training_->Load(checkpoints_->FolderOf(best->step), best->files, version));
     REIN_RETURN_IF_ERROR(weights_->Publish(version));
     REIN_RETURN_IF_ERROR(EvaluateNow(best->step));

@@ -82,9 +82,7 @@ absl::Status Job::RunStep(int64_t step) {
 
   board_.SetPhase(v1::JOB_TRAINING);
   const absl::Time train = absl::Now();
-  v1::WeightVersion version;
-  version.set_coordinator_epoch(epoch_);
-  version.set_number(step);
+  const v1::WeightVersion version = VersionAt(step);
   REIN_ASSIGN_OR_RETURN(const TrainOutcome outcome, training_->Train(batch.table.rows, experience, version));
   seconds["train"] = SecondsSince(train);
   REIN_RETURN_IF_ERROR(CheckGap(outcome));
@@ -179,20 +177,24 @@ absl::Status Job::Report(const Batch& batch, const Experience& experience, const
     sample["kl"] = experience.kl[i];
   }
   REIN_RETURN_IF_ERROR(files_->AppendSamples(logged));
-  REIN_RETURN_IF_ERROR(KeepPictures(batch.table.rows, *prompts_));
+  REIN_RETURN_IF_ERROR(KeepPictures(batch.table.rows));
   REIN_RETURN_IF_ERROR(files_->AppendMetrics(line));
   ShowMultipliers(line);
   return absl::OkStatus();
 }
 
-absl::Status Job::KeepPictures(const std::vector<ScoredRow>& rows, const PromptSource& prompts) {
+absl::Status Job::KeepPictures(const std::vector<ScoredRow>& rows) {
   for (const ScoredRow& row : rows) {
     for (const v1::ImageRef& image : row.sample.images()) {
-      REIN_ASSIGN_OR_RETURN(const transport::Blob blob, prompts.Encoded(image.digest()));
-      REIN_RETURN_IF_ERROR(files_->KeepPicture(image.digest(), *blob));
+      REIN_RETURN_IF_ERROR(KeepPicture(image.digest()));
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status Job::KeepPicture(const std::string& digest) {
+  REIN_ASSIGN_OR_RETURN(const transport::Blob blob, Picture(digest));
+  return files_->KeepPicture(digest, *blob);
 }
 
 void Job::ShowMultipliers(const nlohmann::json& metrics) {

@@ -13,6 +13,7 @@
 #include "base/log_line.h"
 #include "base/status.h"
 #include "coordinator/job.h"
+#include "coordinator/run_files.h"
 #include "transport/job_file.h"
 #include "transport/token.h"
 
@@ -52,19 +53,13 @@ class EndSignals {
   sigset_t signals_;
 };
 
-absl::Status WriteFailure(const std::filesystem::path& run_dir, const absl::Status& status) {
-  return WriteFileAtomically(
-      run_dir / "outcome.json",
-      nlohmann::json({{"state", "failed"}, {"step", 0}, {"error", std::string(status.message())}})
-          .dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
 absl::Status RunCoordinator(const std::filesystem::path& run_dir) {
   EndSignals signals;
   REIN_ASSIGN_OR_RETURN(const coordinator::JobOptions options, ReadRunFolder(run_dir));
   absl::StatusOr<std::unique_ptr<coordinator::Job>> job = coordinator::Job::Open(options);
   if (!job.ok()) {
-    REIN_RETURN_IF_ERROR(WriteFailure(run_dir, job.status()));
+    REIN_RETURN_IF_ERROR(
+        coordinator::WriteOutcome(run_dir, "failed", /*step=*/0, std::string(job.status().message())));
     return job.status();
   }
   // The job lives as long as the process: the signal thread refers to it.

@@ -235,8 +235,9 @@ absl::StatusOr<std::vector<json>> RunFiles::LastMetrics(size_t count) const {
   return parsed;
 }
 
-absl::Status RunFiles::WriteOutcome(const std::string& state, int64_t step, const std::string& error) {
-  return WriteFileAtomically(run_dir_ / "outcome.json",
+absl::Status WriteOutcome(const std::filesystem::path& run_dir, const std::string& state, int64_t step,
+                          const std::string& error) {
+  return WriteFileAtomically(run_dir / "outcome.json",
                              Dump({{"state", state}, {"step", step}, {"error", error}}, 1) + "\n");
 }
 

@@ -41,13 +41,15 @@ class RunFiles {
   // The lines so far, newest last, at most `count`: to choose the best checkpoint after a resume.
   absl::StatusOr<std::vector<nlohmann::json>> LastMetrics(size_t count) const;
 
-  // outcome.json. state: "finished", "stopped" or "failed".
-  absl::Status WriteOutcome(const std::string& state, int64_t step, const std::string& error);
-
  private:
   explicit RunFiles(std::filesystem::path run_dir) : run_dir_(std::move(run_dir)) {}
   std::filesystem::path run_dir_;
   std::unique_ptr<TensorBoardWriter> tensorboard_;
 };
+
+// RUN/outcome.json; also for a job that failed before it had any other file. state: "finished", "stopped" or
+// "failed". Errors: as RunFiles.
+absl::Status WriteOutcome(const std::filesystem::path& run_dir, const std::string& state, int64_t step,
+                          const std::string& error);
 
 }  // namespace rein::coordinator

@@ -192,7 +192,7 @@ TEST_F(RunFilesTest, TheLastMetricsComeNewestLast) {
 }
 
 TEST_F(RunFilesTest, TheOutcomeIsWritten) {
-  ASSERT_TRUE(files_->WriteOutcome("failed", 7, "no \"space\"").ok());
+  ASSERT_TRUE(WriteOutcome(folder_, "failed", 7, "no \"space\"").ok());
   EXPECT_EQ(json::parse(Text("outcome.json")),
             (json{{"state", "failed"}, {"step", 7}, {"error", "no \"space\""}}));
 }

@@ -110,87 +110,103 @@ absl::StatusOr<Response> CallState(const Target& target,
   return transport::Call<v1::State::Stub, Request, Response>(target.peer, *stub, method, request, timeout);
 }
 
+template <typename T>
+using TrainableCall = std::function<absl::StatusOr<T>(const Slot&, const Target&)>;
+
+// Calls all holders of trainable state at the same time, each wait named "SLOT: WHAT". Answers in their
+// order.
+template <typename T>
+absl::StatusOr<std::vector<T>> CallAll(Fleet& fleet, StatusBoard& board, const std::vector<Slot>& slots,
+                                       const std::string& what, absl::Duration timeout,
+                                       const TrainableCall<T>& call) {
+  std::vector<T> answers(slots.size());
+  std::vector<std::function<absl::Status()>> calls;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    calls.push_back([&, i]() -> absl::Status {
+      const auto wait = board.Wait(absl::StrCat(ToString(slots[i]), ": ", what), absl::Now() + timeout);
+      const std::function<absl::StatusOr<T>(const Target&)> on_target = [&](const Target& target) {
+        return call(slots[i], target);
+      };
+      REIN_ASSIGN_OR_RETURN(answers[i], Persist(fleet, slots[i], on_target));
+      return absl::OkStatus();
+    });
+  }
+  REIN_RETURN_IF_ERROR(AllAtOnce(calls));
+  return answers;
+}
+
+// Values and returns that a critic trains on.
+struct CriticColumns {
+  std::function<const std::vector<float>&(size_t row)> values, returns;
+};
+
+CriticColumns ColumnsOf(const v1::Job& job, const std::string& critic, absl::Span<const ScoredRow> rows,
+                        const Experience& experience) {
+  if (critic == "reward") {
+    return {.values = [rows](size_t i) -> const std::vector<float>& { return rows[i].reward_values; },
+            .returns = [&experience](size_t i) -> const std::vector<float>& {
+              return experience.reward_returns[i];
+            }};
+  }
+  int c = 0;
+  while (job.constraints(c).name() != critic) ++c;
+  return {.values = [rows, c](size_t i) -> const std::vector<float>& { return rows[i].cost_values[c]; },
+          .returns = [&experience, c](size_t i) -> const std::vector<float>& {
+            return experience.cost_returns[c][i];
+          }};
+}
+
 }  // namespace
 
 absl::StatusOr<TrainOutcome> TrainingCalls::Train(absl::Span<const ScoredRow> rows,
                                                   const Experience& experience,
                                                   const v1::WeightVersion& version) {
   const absl::Duration timeout = absl::Seconds(job_.limits().progress_timeout_s());
-  const auto header = [&](const Target& target, const Slot& slot) {
-    v1::TrainHeader one;
-    *one.mutable_fence() = fleet_->MakeFence(
+  const TrainableCall<Metrics> call = [&](const Slot& slot, const Target& target) {
+    v1::TrainHeader header;
+    *header.mutable_fence() = fleet_->MakeFence(
         target, version.number(),
         absl::StrCat("train-", version.coordinator_epoch(), "-", version.number(), "-", ToString(slot)));
-    one.set_samples(static_cast<int32_t>(rows.size()));
-    *one.mutable_version() = version;
-    one.set_total_steps(job_.steps());
-    return one;
-  };
-  TrainOutcome outcome;
-  std::vector<std::function<absl::Status()>> calls;
-  for (const Slot& slot : fleet_->Slots("policy")) {
-    calls.push_back([&, slot]() -> absl::Status {
-      const auto wait = board_->Wait(absl::StrCat(ToString(slot), ": train"), absl::Now() + timeout);
-      const std::function<absl::StatusOr<Metrics>(const Target&)> call = [&](const Target& target) {
-        return TrainOnce<v1::TrainPolicyRequest, v1::Policy::Stub>(
-            target, header(target, slot), rows.size(),
-            [&](size_t i) { return PolicyMessage(rows[i], experience, i); }, timeout);
-      };
-      REIN_ASSIGN_OR_RETURN(outcome.policy, Persist(*fleet_, slot, call));
-      return absl::OkStatus();
-    });
-  }
-  for (const Slot& slot : fleet_->Slots("critic")) {
-    Metrics& metrics = outcome.critics[slot.name];
-    size_t constraint = 0;
-    while (slot.name != "reward" && job_.constraints(static_cast<int>(constraint)).name() != slot.name) {
-      ++constraint;
+    header.set_samples(static_cast<int32_t>(rows.size()));
+    *header.mutable_version() = version;
+    header.set_total_steps(job_.steps());
+    if (slot.role == "policy") {
+      return TrainOnce<v1::TrainPolicyRequest, v1::Policy::Stub>(
+          target, header, rows.size(), [&](size_t i) { return PolicyMessage(rows[i], experience, i); },
+          timeout);
     }
-    calls.push_back([&, slot, constraint]() -> absl::Status {
-      const auto wait = board_->Wait(absl::StrCat(ToString(slot), ": train"), absl::Now() + timeout);
-      const bool reward = slot.name == "reward";
-      const std::function<absl::StatusOr<Metrics>(const Target&)> call = [&](const Target& target) {
-        return TrainOnce<v1::TrainCriticRequest, v1::Critic::Stub>(
-            target, header(target, slot), rows.size(),
-            [&](size_t i) {
-              return CriticMessage(
-                  rows[i], reward ? rows[i].reward_values : rows[i].cost_values[constraint],
-                  reward ? experience.reward_returns[i] : experience.cost_returns[constraint][i],
-                  experience.token_weights[i]);
-            },
-            timeout);
-      };
-      REIN_ASSIGN_OR_RETURN(metrics, Persist(*fleet_, slot, call));
-      return absl::OkStatus();
-    });
+    const CriticColumns columns = ColumnsOf(job_, slot.name, rows, experience);
+    return TrainOnce<v1::TrainCriticRequest, v1::Critic::Stub>(
+        target, header, rows.size(),
+        [&](size_t i) {
+          return CriticMessage(rows[i], columns.values(i), columns.returns(i), experience.token_weights[i]);
+        },
+        timeout);
+  };
+  const std::vector<Slot> slots = TrainableSlots(*fleet_);
+  REIN_ASSIGN_OR_RETURN(std::vector<Metrics> metrics,
+                        CallAll(*fleet_, *board_, slots, "train", timeout, call));
+  TrainOutcome outcome;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    Metrics& place = slots[i].role == "policy" ? outcome.policy : outcome.critics[slots[i].name];
+    place = std::move(metrics[i]);
   }
-  REIN_RETURN_IF_ERROR(AllAtOnce(calls));
   return outcome;
 }
 
 absl::StatusOr<std::vector<v1::SavedFile>> TrainingCalls::Save(const std::filesystem::path& folder,
                                                                int64_t step) {
   const absl::Duration timeout = absl::Seconds(job_.limits().progress_timeout_s());
-  const std::vector<Slot> slots = TrainableSlots(*fleet_);
-  std::vector<v1::SaveStateResponse> responses(slots.size());
-  std::vector<std::function<absl::Status()>> calls;
-  for (size_t i = 0; i < slots.size(); ++i) {
-    calls.push_back([&, i]() -> absl::Status {
-      const auto wait = board_->Wait(absl::StrCat(ToString(slots[i]), ": save"), absl::Now() + timeout);
-      const std::function<absl::StatusOr<v1::SaveStateResponse>(const Target&)> call =
-          [&](const Target& target) {
-            v1::SaveStateRequest request;
-            // Unique per attempt: a folder that was given up must be written anew.
-            *request.mutable_fence() = fleet_->MakeFence(
-                target, step, absl::StrCat("save-", step, "-", absl::ToUnixNanos(absl::Now())));
-            request.set_folder(folder.string());
-            return CallState(target, &v1::State::Stub::Save, request, timeout);
-          };
-      REIN_ASSIGN_OR_RETURN(responses[i], Persist(*fleet_, slots[i], call));
-      return absl::OkStatus();
-    });
-  }
-  REIN_RETURN_IF_ERROR(AllAtOnce(calls));
+  const TrainableCall<v1::SaveStateResponse> call = [&](const Slot&, const Target& target) {
+    v1::SaveStateRequest request;
+    // Unique per attempt: a folder that was given up must be written anew.
+    *request.mutable_fence() =
+        fleet_->MakeFence(target, step, absl::StrCat("save-", step, "-", absl::ToUnixNanos(absl::Now())));
+    request.set_folder(folder.string());
+    return CallState(target, &v1::State::Stub::Save, request, timeout);
+  };
+  REIN_ASSIGN_OR_RETURN(const std::vector<v1::SaveStateResponse> responses,
+                        CallAll(*fleet_, *board_, TrainableSlots(*fleet_), "save", timeout, call));
   std::vector<v1::SavedFile> files;
   for (const v1::SaveStateResponse& response : responses) {
     files.insert(files.end(), response.files().begin(), response.files().end());
@@ -201,28 +217,19 @@ absl::StatusOr<std::vector<v1::SavedFile>> TrainingCalls::Save(const std::filesy
 absl::Status TrainingCalls::Load(const std::filesystem::path& folder, absl::Span<const v1::SavedFile> files,
                                  const v1::WeightVersion& version) {
   const absl::Duration timeout = absl::Seconds(job_.limits().progress_timeout_s());
-  std::vector<std::function<absl::Status()>> calls;
-  for (const Slot& slot : TrainableSlots(*fleet_)) {
-    calls.push_back([&, slot]() -> absl::Status {
-      const auto wait = board_->Wait(absl::StrCat(ToString(slot), ": load"), absl::Now() + timeout);
-      const std::function<absl::StatusOr<v1::LoadStateResponse>(const Target&)> call =
-          [&](const Target& target) {
-            v1::LoadStateRequest request;
-            *request.mutable_fence() =
-                fleet_->MakeFence(target, version.number(),
-                                  absl::StrCat("load-", version.coordinator_epoch(), "-", version.number()));
-            *request.mutable_version() = version;
-            request.set_folder(folder.string());
-            const std::string prefix = absl::StrCat(slot.role, "-", slot.name, "/");
-            for (const v1::SavedFile& file : files) {
-              if (absl::StartsWith(file.path(), prefix)) *request.add_files() = file;
-            }
-            return CallState(target, &v1::State::Stub::Load, request, timeout);
-          };
-      return Persist(*fleet_, slot, call).status();
-    });
-  }
-  return AllAtOnce(calls);
+  const TrainableCall<v1::LoadStateResponse> call = [&](const Slot& slot, const Target& target) {
+    v1::LoadStateRequest request;
+    *request.mutable_fence() = fleet_->MakeFence(
+        target, version.number(), absl::StrCat("load-", version.coordinator_epoch(), "-", version.number()));
+    *request.mutable_version() = version;
+    request.set_folder(folder.string());
+    const std::string prefix = absl::StrCat(slot.role, "-", slot.name, "/");
+    for (const v1::SavedFile& file : files) {
+      if (absl::StartsWith(file.path(), prefix)) *request.add_files() = file;
+    }
+    return CallState(target, &v1::State::Stub::Load, request, timeout);
+  };
+  return CallAll(*fleet_, *board_, TrainableSlots(*fleet_), "load", timeout, call).status();
 }
 
 }  // namespace rein::coordinator
