@@ -77,6 +77,22 @@ absl::Status ReadSizes(const Fields& text, LlamaConfig& config) {
   return absl::OkStatus();
 }
 
+// Writes the rope settings in the old and the new spelling.
+void RenderRope(const LlamaConfig& config, Json& text) {
+  text["rope_theta"] = config.rope_theta;
+  text["rope_parameters"] = {{"rope_theta", config.rope_theta}, {"rope_type", "default"}};
+  text.erase("rope_scaling");
+  if (config.mrope_sections.empty()) return;
+  text["rope_parameters"]["mrope_section"] = config.mrope_sections;
+  text["rope_scaling"] = {{"type", "mrope"}, {"mrope_section", config.mrope_sections}};
+}
+
+// The object that holds the text settings: text_config, or the root of folders from before it.
+Json& TextObject(Json& root) {
+  const auto nested = root.find("text_config");
+  return nested != root.end() && nested->is_object() ? *nested : root;
+}
+
 }  // namespace
 
 absl::Status ReadLlamaConfig(const Fields& text, absl::Span<const char* const> rope_types,
@@ -92,18 +108,12 @@ absl::Status ReadLlamaConfig(const Fields& text, absl::Span<const char* const> r
   return absl::OkStatus();
 }
 
-void RenderRope(const LlamaConfig& config, Json& text) {
-  text["rope_theta"] = config.rope_theta;
-  text["rope_parameters"] = {{"rope_theta", config.rope_theta}, {"rope_type", "default"}};
-  text.erase("rope_scaling");
-  if (config.mrope_sections.empty()) return;
-  text["rope_parameters"]["mrope_section"] = config.mrope_sections;
-  text["rope_scaling"] = {{"type", "mrope"}, {"mrope_section", config.mrope_sections}};
-}
-
-Json& TextObject(Json& root) {
-  const auto nested = root.find("text_config");
-  return nested != root.end() && nested->is_object() ? *nested : root;
+std::string RenderConfigJson(const Json& json, const LlamaConfig& text, const std::string& dtype) {
+  Json rendered = json;
+  RenderRope(text, TextObject(rendered));
+  rendered["torch_dtype"] = dtype;
+  rendered["dtype"] = dtype;
+  return rendered.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace rein::models

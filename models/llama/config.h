@@ -1,6 +1,8 @@
 // The text settings of a configuration, in every spelling, for all families with a Llama-like decoder.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "models/json.h"
@@ -15,10 +17,8 @@ namespace rein::models {
 absl::Status ReadLlamaConfig(const Fields& text, absl::Span<const char* const> rope_types,
                              LlamaConfig& config);
 
-// Writes the rope settings in the old and the new spelling.
-void RenderRope(const LlamaConfig& config, Json& text);
-
-// The object that holds the text settings: text_config, or the root of folders from before it.
-Json& TextObject(Json& root);
+// config.json as a folder that Rein writes holds it: everything of `json` kept, rope settings of the text
+// model in the old and the new spelling, the dtype given.
+std::string RenderConfigJson(const Json& json, const LlamaConfig& text, const std::string& dtype);
 
 }  // namespace rein::models

@@ -108,12 +108,4 @@ absl::StatusOr<LlavaConfig> ParseLlavaConfig(const Json& json, const std::string
   return config;
 }
 
-std::string RenderLlavaConfig(const Json& json, const LlavaConfig& config, const std::string& dtype) {
-  Json rendered = json;
-  RenderRope(config.text, TextObject(rendered));
-  rendered["torch_dtype"] = dtype;
-  rendered["dtype"] = dtype;
-  return rendered.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 }  // namespace rein::models

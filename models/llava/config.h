@@ -30,8 +30,4 @@ struct LlavaConfig {
 // value), UNIMPLEMENTED (an option of the format that is not supported).
 absl::StatusOr<LlavaConfig> ParseLlavaConfig(const Json& json, const std::string& where);
 
-// The configuration as a folder that Rein writes holds it: everything kept, rope settings in the old and the
-// new spelling, the dtype given.
-std::string RenderLlavaConfig(const Json& json, const LlavaConfig& config, const std::string& dtype);
-
 }  // namespace rein::models

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "models/llama/config.h"
 #include "models/test_support.h"
 
 namespace rein::models {
@@ -128,7 +129,7 @@ TEST(LlavaConfig, NamesWhatIsNotSupported) {
 TEST(LlavaConfig, IsWrittenInBothSpellings) {
   const Json json = Json::parse(
       R"({"model_type": "llava", "kept": [1], "image_token_index": 1, "text_config": {"rope_parameters": {"rope_theta": 9e4}}})");
-  const Json written = Json::parse(RenderLlavaConfig(json, *ParseLlavaConfig(json, "c"), "float32"));
+  const Json written = Json::parse(RenderConfigJson(json, ParseLlavaConfig(json, "c")->text, "float32"));
   EXPECT_EQ(written["kept"], Json::parse("[1]"));
   EXPECT_EQ(written["text_config"]["rope_theta"], 9e4);
   EXPECT_EQ(written["text_config"]["rope_parameters"]["rope_theta"], 9e4);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "base/status.h"
+#include "models/llama/config.h"
 #include "models/llava/names.h"
 
 namespace rein::models {
@@ -56,7 +57,7 @@ std::string LlavaModel::VisionPartOf(absl::string_view tensor_name) const {
 }
 
 std::string LlavaModel::RenderConfig(const Json& json, const std::string& dtype) const {
-  return RenderLlavaConfig(json, config_, dtype);
+  return RenderConfigJson(json, config_.text, dtype);
 }
 
 }  // namespace rein::models

@@ -115,12 +115,4 @@ absl::StatusOr<Qwen2VlConfig> ParseQwen2VlConfig(const Json& json, const std::st
   return config;
 }
 
-std::string RenderQwen2VlConfig(const Json& json, const Qwen2VlConfig& config, const std::string& dtype) {
-  Json rendered = json;
-  RenderRope(config.text, TextObject(rendered));
-  rendered["torch_dtype"] = dtype;
-  rendered["dtype"] = dtype;
-  return rendered.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 }  // namespace rein::models

@@ -23,8 +23,4 @@ struct Qwen2VlConfig {
 // supported).
 absl::StatusOr<Qwen2VlConfig> ParseQwen2VlConfig(const Json& json, const std::string& where);
 
-// The configuration as a folder that Rein writes holds it: everything kept, rope settings in the old and the
-// new spelling, the dtype given.
-std::string RenderQwen2VlConfig(const Json& json, const Qwen2VlConfig& config, const std::string& dtype);
-
 }  // namespace rein::models

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "models/llama/config.h"
 #include "models/test_support.h"
 
 namespace rein::models {
@@ -123,7 +124,7 @@ TEST(Qwen2VlConfig, NamesWhatIsNotSupported) {
 
 TEST(Qwen2VlConfig, IsWrittenInBothSpellings) {
   const Json json = Json::parse(Small("", "", R"(, "kept": [1])"));
-  const Json written = Json::parse(RenderQwen2VlConfig(json, *ParseQwen2VlConfig(json, "c"), "float32"));
+  const Json written = Json::parse(RenderConfigJson(json, ParseQwen2VlConfig(json, "c")->text, "float32"));
   const Json& text = written["text_config"];
   EXPECT_EQ(written["kept"], Json::parse("[1]"));
   EXPECT_EQ(text["rope_theta"], 1e6);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "base/status.h"
+#include "models/llama/config.h"
 #include "models/qwen2_vl/names.h"
 #include "models/qwen2_vl/positions.h"
 
@@ -87,7 +88,7 @@ std::string Qwen2VlModel::VisionPartOf(absl::string_view tensor_name) const {
 }
 
 std::string Qwen2VlModel::RenderConfig(const Json& json, const std::string& dtype) const {
-  return RenderQwen2VlConfig(json, config_, dtype);
+  return RenderConfigJson(json, config_.text, dtype);
 }
 
 }  // namespace rein::models
