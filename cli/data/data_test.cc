@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/handover.h"
 #include "cli/test_folder.h"
+#include "cli/verb_under_test.h"
 #include "data/image.h"
 #include "data/preferences.h"
 #include "nlohmann/json.hpp"
@@ -16,32 +17,10 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-struct Outcome {
-  absl::Status status;
-  std::string out;
-};
-
-// Runs `rein ARGUMENTS...`; wrong flags are INVALID_ARGUMENT with "usage" in front.
-Outcome RunRein(const std::vector<std::string>& arguments) {
-  CLI::App rein("", "rein");
-  Action action;
-  AddDataCommand(rein, action);
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    rein.parse(reversed);
-  } catch (const CLI::ParseError& error) {
-    return {absl::InvalidArgumentError(absl::StrCat("usage: ", error.what())), ""};
-  }
-  testing::internal::CaptureStdout();
-  const absl::Status status = action ? action() : absl::InternalError("no verb was chosen");
-  fflush(stdout);
-  return {status, testing::internal::GetCapturedStdout()};
-}
+Outcome RunRein(const std::vector<std::string>& arguments) { return RunVerb(AddDataCommand, arguments); }
 
 void ExpectError(const std::vector<std::string>& arguments, absl::StatusCode code, const std::string& text) {
-  const Outcome outcome = RunRein(arguments);
-  EXPECT_EQ(outcome.status.code(), code) << outcome.status;
-  EXPECT_THAT(std::string(outcome.status.message()), HasSubstr(text));
+  ExpectOutcome(RunRein(arguments), code, text);
 }
 
 std::string SmallPng() { return data::EncodePng({2, 1, {1, 2, 3, 4, 5, 6}}).value_or(""); }

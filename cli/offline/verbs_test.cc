@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/handover.h"
 #include "cli/offline/train_progress.h"
+#include "cli/verb_under_test.h"
 #include "data/preferences.h"
 #include "data/scenes.h"
 #include "models/processor.h"
@@ -28,11 +29,6 @@ using ::testing::Not;
 using training::FreshFolder;
 using training::WriteTinyModel;
 
-struct Outcome {
-  absl::Status status;
-  std::string out;
-};
-
 void AddVerbs(CLI::App& rein, Action& action) {
   AddTrainCommand(rein, action);
   AddLogitsCommand(rein, action);
@@ -41,27 +37,10 @@ void AddVerbs(CLI::App& rein, Action& action) {
   AddEvalCommand(rein, action);
 }
 
-// Runs `rein ARGUMENTS...`; wrong flags are INVALID_ARGUMENT with "usage" in front.
-Outcome RunRein(const std::vector<std::string>& arguments) {
-  CLI::App rein("", "rein");
-  Action action;
-  AddVerbs(rein, action);
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    rein.parse(reversed);
-  } catch (const CLI::ParseError& error) {
-    return {absl::InvalidArgumentError(absl::StrCat("usage: ", error.what())), ""};
-  }
-  testing::internal::CaptureStdout();
-  const absl::Status status = action ? action() : absl::InternalError("no verb was chosen");
-  fflush(stdout);
-  return {status, testing::internal::GetCapturedStdout()};
-}
+Outcome RunRein(const std::vector<std::string>& arguments) { return RunVerb(AddVerbs, arguments); }
 
 void ExpectError(const std::vector<std::string>& arguments, absl::StatusCode code, const std::string& text) {
-  const Outcome outcome = RunRein(arguments);
-  EXPECT_EQ(outcome.status.code(), code) << outcome.status;
-  EXPECT_THAT(std::string(outcome.status.message()), HasSubstr(text));
+  ExpectOutcome(RunRein(arguments), code, text);
 }
 
 std::filesystem::path TinyModel(uint64_t seed = 1) {
