@@ -23,6 +23,11 @@ struct LogProbEntropy {
 LogProbEntropy LogProbAndEntropy(const at::Tensor& logits, const at::Tensor& targets, double temperature,
                                  const at::Tensor& allowed);
 
+// x * weight^T + bias. x: [..., in]; weight: [out, in]; bias: [out] or undefined; one dtype. Returns [...,
+// out]. ATen's, but for bfloat16 on processors without instructions for it: there sums are in float32,
+// rounded once.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+
 // x / sqrt(mean(x^2) + eps) * weight over the last dimension, computed in float32. x: [..., H]; weight: [H].
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 

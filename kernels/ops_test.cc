@@ -103,6 +103,52 @@ TEST(LogProbAndEntropy, RefusesWrongArguments) {
   EXPECT_THROW(LogProbAndEntropy(logits, targets, 1, at::ones({7}, at::kBool)), c10::Error);
 }
 
+// Values that bfloat16 holds, so that only results are rounded.
+at::Tensor Rounded(const at::Tensor& x) { return x.to(at::kBFloat16).to(at::kFloat); }
+
+TEST(Linear, InBfloat16IsTheExactProductRounded) {
+  const auto in_bfloat16 = [](const auto& in) {
+    return Linear(in[0].to(at::kBFloat16), in[1].to(at::kBFloat16), in[2].to(at::kBFloat16))
+        .to(in[0].dtype());
+  };
+  // The gradient that comes in is rounded, too.
+  const auto rounded_product = [](const auto& in) {
+    return at::linear(in[0], in[1], in[2]).to(at::kBFloat16).to(at::kDouble);
+  };
+  // Few rows and many, columns that fill registers and that do not, several panels of weights.
+  for (const auto& [rows, in, out] : {std::tuple<int64_t, int64_t, int64_t>{1, 64, 9},
+                                      {2, 5, 1},
+                                      {7, 100, 13},
+                                      {64, 33, 6},
+                                      {65, 48, 7},
+                                      {70, 3000, 400}}) {
+    ExpectAgrees({Rounded(Random({rows, in})), Rounded(Random({out, in})), Rounded(Random({out}))},
+                 in_bfloat16, rounded_product, /*tolerance=*/5e-3);
+  }
+}
+
+TEST(Linear, InBfloat16KeepsLeadingDimensions) {
+  const at::Tensor x = Random({2, 3, 20}).to(at::kBFloat16), weight = Random({5, 20}).to(at::kBFloat16);
+  const at::Tensor y = Linear(x, weight);
+  EXPECT_EQ(y.sizes(), at::IntArrayRef({2, 3, 5}));
+  EXPECT_EQ(y.scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(at::equal(y.flatten(0, 1), Linear(x.flatten(0, 1), weight)));
+  EXPECT_EQ(Linear(x.narrow(0, 0, 0), weight).sizes(), at::IntArrayRef({0, 3, 5}));
+}
+
+TEST(Linear, InBfloat16GivesFrozenWeightsNoGradient) {
+  const at::Tensor x = Random({3, 20}).to(at::kBFloat16).requires_grad_(true);
+  const at::Tensor weight = Random({5, 20}).to(at::kBFloat16);
+  Linear(x, weight).sum().backward();
+  EXPECT_TRUE(at::allclose(x.grad()[0].to(at::kFloat), weight.to(at::kFloat).sum(0), 8e-3, 8e-3));
+  EXPECT_FALSE(weight.grad().defined());
+}
+
+TEST(Linear, RefusesWrongShapes) {
+  EXPECT_THROW(Linear(Random({2, 4}), Random({3, 5})), c10::Error);
+  EXPECT_THROW(Linear(Random({2, 4}), Random({3, 4}), Random({4})), c10::Error);
+}
+
 TEST(RmsNorm, AgreesWithTheFormula) {
   for (const int64_t hidden : {3, 16, 100}) {
     ExpectAgrees(

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "kernels/ops.h"
 #include "models/json.h"
 #include "models/safetensors.h"
 
@@ -149,8 +150,8 @@ struct Lora::Adapter {
   const Dropout* dropout = nullptr;
 
   at::Tensor Product(const at::Tensor& x, const at::Tensor& bias) const {
-    const at::Tensor product = bias.defined() ? at::linear(x, base, bias) : at::linear(x, base);
-    return product + at::linear(at::linear(Dropped(x), a), b) * scale;
+    const at::Tensor correction = kernels::Linear(kernels::Linear(Dropped(x), a), b);
+    return kernels::Linear(x, base, bias) + correction * scale;
   }
   at::Tensor Dropped(const at::Tensor& x) const {
     if (dropout->share == 0) return x;

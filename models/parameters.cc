@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/hash.h"
+#include "kernels/ops.h"
 
 namespace rein::models {
 namespace {
@@ -101,14 +102,15 @@ at::Tensor Apply(const JoinedLinear& layer, const at::Tensor& x) {
   if (at::GradMode::is_enabled() && std::any_of(layer.slots.begin(), layer.slots.end(), IsReplaced)) {
     return ApplyParts(layer, x);
   }
-  if (!layer.joined_bias.defined()) return at::linear(x, Join(layer.joined, layer.parts));
-  return at::linear(x, Join(layer.joined, layer.parts), Join(layer.joined_bias, layer.biases));
+  const at::Tensor weight = Join(layer.joined, layer.parts);
+  if (!layer.joined_bias.defined()) return kernels::Linear(x, weight);
+  return kernels::Linear(x, weight, Join(layer.joined_bias, layer.biases));
 }
 
 at::Tensor Apply(const Linear& layer, const at::Tensor& x) {
   if (at::GradMode::is_enabled() && IsReplaced(layer.slot))
     return layer.slot->training_product(x, layer.bias);
-  return layer.bias.defined() ? at::linear(x, layer.weight, layer.bias) : at::linear(x, layer.weight);
+  return kernels::Linear(x, layer.weight, layer.bias);
 }
 
 at::Tensor Parameters::Register(const std::string& name, at::Tensor tensor, Fill fill, double deviation) {

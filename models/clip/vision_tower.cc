@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/ops.h"
 
 namespace rein::models {
 namespace {
@@ -68,7 +69,7 @@ at::Tensor ClipVisionTower::Embed(const at::Tensor& pixels) const {
                                  .reshape({batch, 3, side, config_.patch_size, side, config_.patch_size})
                                  .permute({0, 2, 4, 1, 3, 5})
                                  .reshape({batch, side * side, -1});
-  const at::Tensor embedded = at::linear(patches, patch_embedding_.flatten(1));
+  const at::Tensor embedded = kernels::Linear(patches, patch_embedding_.flatten(1));
   const at::Tensor classes = class_embedding_.expand({batch, 1, config_.hidden});
   return at::cat({classes, embedded}, 1) + position_embedding_;
 }

@@ -47,7 +47,7 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, const DecoderNames& names,
 
 at::Tensor LlamaDecoder::Embed(const at::Tensor& ids) const { return at::embedding(embedding_, ids); }
 
-at::Tensor LlamaDecoder::Logits(const at::Tensor& hidden) const { return at::linear(hidden, head_); }
+at::Tensor LlamaDecoder::Logits(const at::Tensor& hidden) const { return kernels::Linear(hidden, head_); }
 
 void LlamaDecoder::ExtendTables(int64_t positions) {
   const at::NoGradGuard no_grad;

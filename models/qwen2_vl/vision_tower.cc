@@ -99,7 +99,7 @@ at::Tensor Qwen2VlVisionTower::Encode(const at::Tensor& patches, absl::Span<cons
     lengths.insert(lengths.end(), static_cast<size_t>(grid.times), grid.rows * grid.columns);
   const Rotation rotation = RotationOf(grids, patches.device());
   // The convolution's stride is its kernel size, so it is one matrix product over the patches.
-  at::Tensor x = at::linear(patches.to(patch_embedding_.scalar_type()), patch_embedding_.flatten(1));
+  at::Tensor x = kernels::Linear(patches.to(patch_embedding_.scalar_type()), patch_embedding_.flatten(1));
   for (const Block& block : blocks_) {
     x = x + Attend(block, Apply(block.norm1, x), rotation, lengths);
     const at::Tensor inner = models::Apply(block.fc1, Apply(block.norm2, x));
