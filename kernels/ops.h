@@ -35,6 +35,10 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 // [T, D].
 at::Tensor Rotary(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
 
+// silu(gate) * up, where gate is the first half of each row and up the second. gate_up: [T, 2 * W]. Returns
+// [T, W]. One pass over float32 on the CPU, ATen's operations elsewhere.
+at::Tensor SiluProduct(const at::Tensor& gate_up);
+
 // Draws one token a row from softmax(logits / temperature) restricted to the allowed ids; temperature 0 takes
 // the largest logit (lowest id among equals). logits: float32 [T, V]; random_bits: int64 [T], reinterpreted
 // as uint64: one counter-based draw a row (see base/hash.h). top_p in (0, 1], top_k >= 0 (0: off). The

@@ -2,6 +2,8 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "kernels/dispatch.h"
 #include "kernels/ops.h"
 #include "kernels/row_ops_cpu.h"
@@ -32,14 +34,20 @@ std::tuple<at::Tensor, at::Tensor> BackwardCpu(const at::Tensor& grad_y, const a
                                                const at::Tensor& weight, const at::Tensor& inverse_rms) {
   const at::Tensor grad = grad_y.to(at::kFloat), x = input.to(at::kFloat), w = weight.to(at::kFloat);
   const int64_t hidden = x.size(-1), rows = x.numel() / hidden;
-  at::Tensor grad_x = at::empty_like(x), grad_w = at::zeros_like(w);
-  // In one thread and in row order: the sum over rows is the same for every thread count.
-  for (int64_t t = 0; t < rows; ++t) {
-    RmsNormRowBackwardCpu(x.const_data_ptr<float>() + t * hidden, w.const_data_ptr<float>(),
-                          grad.const_data_ptr<float>() + t * hidden, hidden,
-                          inverse_rms.const_data_ptr<float>()[t],
-                          grad_x.mutable_data_ptr<float>() + t * hidden, grad_w.mutable_data_ptr<float>());
-  }
+  // Sums over fixed runs of rows, added up in order: the same for every thread count.
+  const int64_t runs = (rows + kGrain - 1) / kGrain;
+  at::Tensor grad_x = at::empty_like(x), sums = at::zeros({runs, hidden}, w.options());
+  at::parallel_for(0, runs, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin * kGrain; t < std::min(end * kGrain, rows); ++t) {
+      RmsNormRowBackwardCpu(x.const_data_ptr<float>() + t * hidden, w.const_data_ptr<float>(),
+                            grad.const_data_ptr<float>() + t * hidden, hidden,
+                            inverse_rms.const_data_ptr<float>()[t],
+                            grad_x.mutable_data_ptr<float>() + t * hidden,
+                            sums.mutable_data_ptr<float>() + t / kGrain * hidden);
+    }
+  });
+  at::Tensor grad_w = at::zeros_like(w);
+  for (int64_t i = 0; i < runs; ++i) grad_w.add_(sums[i]);
   return {grad_x.to(input.scalar_type()), grad_w.to(weight.scalar_type())};
 }
 

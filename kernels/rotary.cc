@@ -18,13 +18,14 @@ constexpr int64_t kGrain = 64;  // tokens
 at::Tensor RotateCpu(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool inverse) {
   const RowFunction row = inverse ? RotaryRowBackwardCpu : RotaryRowCpu;
   const at::Tensor in = x.to(at::kFloat);
-  const int64_t heads = in.size(1), dim = in.size(2);
-  at::Tensor out = at::empty_like(in);
+  const int64_t heads = in.size(1), dim = in.size(2), step = in.stride(0);
+  at::Tensor out = at::empty(in.sizes(), in.options());
   at::parallel_for(0, in.size(0), kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin * heads; i < end * heads; ++i) {
       const int64_t angles = (i / heads) * dim;
-      row(in.const_data_ptr<float>() + i * dim, cos.const_data_ptr<float>() + angles,
-          sin.const_data_ptr<float>() + angles, dim, out.mutable_data_ptr<float>() + i * dim);
+      row(in.const_data_ptr<float>() + i / heads * step + i % heads * dim,
+          cos.const_data_ptr<float>() + angles, sin.const_data_ptr<float>() + angles, dim,
+          out.mutable_data_ptr<float>() + i * dim);
     }
   });
   return out.to(x.scalar_type());
@@ -38,7 +39,9 @@ TORCH_LIBRARY_IMPL(rein, CPU, library) { library.impl("rotary", RotateCpu); }
 
 at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool inverse) {
   static const auto operation = FindOperation<decltype(RotateCpu)>("rein::rotary");
-  return OnDevice(operation, x.contiguous(), cos, sin, inverse);
+  // On the CPU tokens may stand apart, as in a joined projection.
+  const bool fits = x.is_cpu() && x.stride(2) == 1 && x.stride(1) == x.size(2);
+  return OnDevice(operation, fits ? x : x.contiguous(), cos, sin, inverse);
 }
 
 class RotaryFunction : public torch::autograd::Function<RotaryFunction> {

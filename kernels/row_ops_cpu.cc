@@ -73,6 +73,23 @@ void RmsNormRowBackwardCpu(const float* x, const float* weight, const float* gra
 }
 
 REIN_VECTORIZED
+void SiluProductRowCpu(const float* gate_up, int64_t width, float* y) {
+  const float *gate = gate_up, *up = gate_up + width;
+  for (int64_t i = 0; i < width; ++i) y[i] = gate[i] / (1.0f + FastExp(-gate[i])) * up[i];
+}
+
+REIN_VECTORIZED
+void SiluProductRowBackwardCpu(const float* gate_up, const float* grad, int64_t width, float* grad_gate_up) {
+  const float *gate = gate_up, *up = gate_up + width;
+  float *grad_gate = grad_gate_up, *grad_up = grad_gate_up + width;
+  for (int64_t i = 0; i < width; ++i) {
+    const float sigmoid = 1.0f / (1.0f + FastExp(-gate[i]));
+    grad_gate[i] = grad[i] * up[i] * sigmoid * (1.0f + gate[i] * (1.0f - sigmoid));
+    grad_up[i] = grad[i] * gate[i] * sigmoid;
+  }
+}
+
+REIN_VECTORIZED
 void RotaryRowCpu(const float* x, const float* cos, const float* sin, int64_t dim, float* y) {
   const int64_t half = dim / 2;
   for (int64_t i = 0; i < half; ++i) {

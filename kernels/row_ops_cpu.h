@@ -22,6 +22,10 @@ float RmsNormRowCpu(const float* x, const float* weight, int64_t hidden, float e
 void RmsNormRowBackwardCpu(const float* x, const float* weight, const float* grad, int64_t hidden,
                            float inverse_rms, float* grad_x, float* grad_weight);
 
+// y [width] = silu(gate) * up of a row of gate and up, `width` values each, and the gradient of that row.
+void SiluProductRowCpu(const float* gate_up, int64_t width, float* y);
+void SiluProductRowBackwardCpu(const float* gate_up, const float* grad, int64_t width, float* grad_gate_up);
+
 // One head of one token, and the gradient with respect to x.
 void RotaryRowCpu(const float* x, const float* cos, const float* sin, int64_t dim, float* y);
 void RotaryRowBackwardCpu(const float* grad, const float* cos, const float* sin, int64_t dim, float* grad_x);

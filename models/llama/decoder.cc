@@ -11,6 +11,16 @@
 #include "models/recomputed.h"
 
 namespace rein::models {
+namespace {
+
+// gate_up: [T, 2 * intermediate], gate and up side by side.
+at::Tensor Gated(Activation activation, const at::Tensor& gate_up) {
+  if (activation == Activation::kSilu) return kernels::SiluProduct(gate_up);
+  const auto halves = gate_up.chunk(2, 1);
+  return Activate(activation, halves[0]) * halves[1];
+}
+
+}  // namespace
 
 LlamaDecoder::LlamaDecoder(const LlamaConfig& config, const DecoderNames& names, Parameters& parameters)
     : config_(config), scale_(1.0 / std::sqrt(static_cast<double>(config.head_dim))) {
@@ -87,18 +97,16 @@ LlamaDecoder::Heads LlamaDecoder::Project(const Layer& layer, const at::Tensor& 
   const int64_t rotated_heads = config_.heads + config_.kv_heads;
   const at::Tensor qkv = Apply(layer.qkv, normed).view({normed.size(0), -1, config_.head_dim});
   // Queries and keys lie side by side: one rotation turns both.
-  const at::Tensor qk = kernels::Rotary(qkv.narrow(1, 0, rotated_heads), rotation.cos, rotation.sin);
-  return {qk.narrow(1, 0, config_.heads), qk.narrow(1, config_.heads, config_.kv_heads),
-          qkv.narrow(1, rotated_heads, config_.kv_heads)};
+  const auto parts = qkv.split_with_sizes({rotated_heads, config_.kv_heads}, 1);
+  const at::Tensor turned = kernels::Rotary(parts[0], rotation.cos, rotation.sin);
+  const auto qk = turned.split_with_sizes({config_.heads, config_.kv_heads}, 1);
+  return {qk[0], qk[1], parts[1]};
 }
 
 at::Tensor LlamaDecoder::Finish(const Layer& layer, const at::Tensor& x, const at::Tensor& attended) const {
   const at::Tensor after = x + Apply(layer.output, attended.reshape({x.size(0), -1}));
   const at::Tensor normed = kernels::RmsNorm(after, layer.post_attention_norm, config_.rms_norm_eps);
-  const at::Tensor gate_up = Apply(layer.gate_up, normed);
-  const at::Tensor gate = gate_up.narrow(1, 0, config_.intermediate);
-  const at::Tensor up = gate_up.narrow(1, config_.intermediate, config_.intermediate);
-  return after + Apply(layer.down, Activate(config_.activation, gate) * up);
+  return after + Apply(layer.down, Gated(config_.activation, Apply(layer.gate_up, normed)));
 }
 
 at::Tensor LlamaDecoder::Forward(const at::Tensor& x, const at::Tensor& positions,

@@ -78,17 +78,21 @@ at::Tensor Qwen2VlVisionTower::Attend(const Block& block, const at::Tensor& norm
                                       absl::Span<const int64_t> lengths) const {
   const int64_t heads = config_.heads, patches = normed.size(0);
   const at::Tensor qkv = models::Apply(block.qkv, normed).view({patches, 3 * heads, config_.head_dim()});
-  const at::Tensor qk = kernels::Rotary(qkv.narrow(1, 0, 2 * heads), rotation.cos, rotation.sin);
+  const auto parts = qkv.split_with_sizes({2 * heads, heads}, 1);
+  const at::Tensor turned = kernels::Rotary(parts[0], rotation.cos, rotation.sin);
+  const auto qk = turned.split_with_sizes({heads, heads}, 1);
+  const auto of_pictures = [&](const at::Tensor& x) {
+    return x.split_with_sizes(at::IntArrayRef(lengths.data(), lengths.size()));
+  };
+  const auto queries = of_pictures(qk[0]), keys = of_pictures(qk[1]), values = of_pictures(parts[1]);
   std::vector<at::Tensor> attended;
-  int64_t first = 0;
-  for (int64_t length : lengths) {
-    const auto part = [&](const at::Tensor& x, int64_t head) {  // [1, heads, length, head_dim]
-      return x.narrow(0, first, length).narrow(1, head, heads).transpose(0, 1).unsqueeze(0);
-    };
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    const auto batch = [](const at::Tensor& x) {
+      return x.transpose(0, 1).unsqueeze(0);
+    };  // [1, heads, length, D]
     const at::Tensor mixed =
-        at::scaled_dot_product_attention(part(qk, 0), part(qk, heads), part(qkv, 2 * heads));
-    attended.push_back(mixed[0].transpose(0, 1).reshape({length, config_.width}));
-    first += length;
+        at::scaled_dot_product_attention(batch(queries[i]), batch(keys[i]), batch(values[i]));
+    attended.push_back(mixed[0].transpose(0, 1).reshape({lengths[i], config_.width}));
   }
   return models::Apply(block.output, at::cat(attended));
 }
