@@ -1,6 +1,7 @@
 // rein-bench: all micro-benchmarks (docs/benchmarks.md).
-// usage: rein-bench [--threads=N] [--write_model=FOLDER] [--benchmark_filter=REGEX ...]
+// usage: rein-bench [--threads=N] [--model=FOLDER] [--write_model=FOLDER] [--benchmark_filter=REGEX ...]
 //   --threads=N           threads of tensor operations; default 1, so that machines can be compared
+//   --model=FOLDER        what whole models and pictures are measured on
 //   --write_model=FOLDER  only writes the scenes model with random weights, for the peers
 
 #include <ATen/Parallel.h>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "bench/inputs.h"
+#include "bench/model_folder.h"
 
 int main(int argc, char** argv) {
   int threads = 1;
@@ -23,7 +25,9 @@ int main(int argc, char** argv) {
       rein::bench::WriteScenesModel(std::string(argument));
       return 0;
     }
-    if (absl::ConsumePrefix(&argument, "--threads=")) {
+    if (absl::ConsumePrefix(&argument, "--model=")) {
+      rein::bench::SetModelFolder(std::string(argument));
+    } else if (absl::ConsumePrefix(&argument, "--threads=")) {
       if (!absl::SimpleAtoi(argument, &threads) || threads < 1)
         rein::bench::Require(absl::InvalidArgumentError(
             absl::StrCat("--threads must be a number from 1 on, got '", argument, "'")));
