@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Rein beside its peers: the same work with the same number of threads, interleaved, median and spread.
 
-usage: bench/compare.py [--bench build/release/bin/rein-bench] [--python PYTHON] [--repetitions N] [--threads N]
+usage: bench/compare.py [--bench build/release/bin/rein-bench] [--python PYTHON] [--repetitions N] [--threads N] [--only PART]
 
-PYTHON is an interpreter that has torch, trl and transformers; a peer that cannot run is reported as not measured.
+PART is operations, models, or pictures. PYTHON is an interpreter that has torch, trl and transformers; a peer that cannot run is reported as not measured.
 Results are compared before times are: a row whose checks differ is an error.
 """
 
@@ -18,19 +18,39 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# Name, our benchmark, the peer's script, what items are.
+# Name, our benchmark, the peer's script and its own arguments, what items are.
 WORK = [
     ("log-prob + entropy [1024, 32000]", "LogProbEntropyForward/ours", "log_prob_entropy.py", "rows/s", "TRL"),
     ("GAE, 512 responses", "Gae", "gae.py", "tokens/s", "PyTorch loop (TRL)"),
-    ("tokenize 100 kB, scenes model", "Tokenize", "tokenize.py", "bytes/s", "tokenizers"),
+    ("tokenize 100 kB, scenes model", "Tokenize", "tokenize_text.py", "bytes/s", "tokenizers"),
     ("greedy decode, 32 prompts", "Decode", "generate.py", "tokens/s", "transformers generate"),
 ]
+# Whole models: prompts with pictures, and forward and backward passes; sequences of ragged and of equal lengths.
+FAMILIES = ["llava", "qwen2_vl"]
+FORWARD = [
+    (f"{work}, {shape}", f"{benchmark}/{shape}", f"forward.py --work {work} --shape {shape}", "tokens/s", "transformers")
+    for work, benchmark in [("prefill", "Prefill"), ("training", "ForwardBackward")]
+    for shape in ["ragged", "equal"]
+]
+PICTURES = [
+    (
+        f"{kind}, {shape}",
+        f"Preprocess/{kind}/{shape}",
+        f"preprocess.py --work {kind} --shape {shape}",
+        "pictures/s",
+        "transformers, PIL",
+    )
+    for kind in ["clip", "llava_next", "qwen2_vl", "idefics3"]
+    for shape in ["480x640/rgb", "480x640/jpeg", "1080x1920/rgb", "1080x1920/jpeg"]
+]
+PARTS = ["operations", "models", "pictures"]
 
 
-def ours(options, benchmark):
+def ours(options, benchmark, model):
     command = [
         options.bench,
         f"--threads={options.threads}",
+        f"--model={model}",
         f"--benchmark_filter=^{benchmark}(/real_time)?$",
         "--benchmark_format=json",
         "--benchmark_min_time=1",
@@ -44,7 +64,8 @@ def ours(options, benchmark):
 
 
 def peer(options, script, model):
-    command = [options.python, HERE / "peers" / script, "--threads", str(options.threads), "--model", model]
+    name, *arguments = script.split()
+    command = [options.python, HERE / "peers" / name, *arguments, "--threads", str(options.threads), "--model", model]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
@@ -64,13 +85,13 @@ def show(rates):
 
 
 def compare(options, name, benchmark, script, unit, peer_name, model):
-    _, our_checks = ours(options, benchmark)
+    _, our_checks = ours(options, benchmark, model)
     rate, peer_checks = peer(options, script, model)
     if rate is not None:
         require_equal(name, our_checks, peer_checks)
     our_rates, peer_rates = [], []
     for _ in range(options.repetitions):
-        our_rates.append(ours(options, benchmark)[0])
+        our_rates.append(ours(options, benchmark, model)[0])
         if rate is not None:
             peer_rates.append(peer(options, script, model)[0])
     if rate is None:
@@ -79,19 +100,40 @@ def compare(options, name, benchmark, script, unit, peer_name, model):
     return f"| {name} | {unit} | {show(our_rates)} | {peer_name}: {show(peer_rates)} | {ratio:.2f} |"
 
 
+def folders_of(part, options, folder):
+    """Writes what a part is measured on; yields a prefix for the names of its rows, and the rows with their folder."""
+
+    def rows(work, model):
+        return [(*row, str(model)) for row in work]
+
+    if part == "operations":
+        subprocess.run([options.bench, f"--write_model={folder / 'scenes'}"], check=True)
+        yield "", rows(WORK, folder / "scenes")
+    elif part == "pictures":
+        subprocess.run([options.python, HERE / "peers/write_pictures.py", folder / "pictures"], check=True)
+        yield "", rows(PICTURES, folder / "pictures")
+    else:
+        for family in FAMILIES:
+            model = folder / f"small_{family}"
+            subprocess.run([options.python, HERE / "peers/write_model.py", family, model], check=True)
+            yield f"{family} ", rows(FORWARD, model)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", default=str(HERE.parent / "build/release/bin/rein-bench"))
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", choices=PARTS, help="leave the other rows out")
     options = parser.parse_args()
     print("| work | unit | Rein: median (min .. max) | peer: median (min .. max) | ratio |\n|---|---|---|---|---|")
+    parts = [options.only] if options.only else PARTS
     with tempfile.TemporaryDirectory() as folder:
-        model = str(pathlib.Path(folder) / "scenes")
-        subprocess.run([options.bench, f"--write_model={model}"], check=True)
-        for work in WORK:
-            print(compare(options, *work, model), flush=True)
+        for part in parts:
+            for name, rows in folders_of(part, options, pathlib.Path(folder)):
+                for title, *work in rows:
+                    print(compare(options, f"{name}{title}", *work), flush=True)
 
 
 if __name__ == "__main__":
