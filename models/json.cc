@@ -1,5 +1,6 @@
 #include "models/json.h"
 
+#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,29 @@ namespace rein::models {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr int64_t kMaxKeys = 1 << 14;
+
+// Our JSON type finds a key by looking at all keys of its object: time grows with their square.
+class Limits {
+ public:
+  // False: what comes is left out.
+  bool Take(int depth, Json::parse_event_t event) {
+    const auto level = static_cast<size_t>(depth);
+    too_deep_ = too_deep_ || depth > kMaxDepth;
+    if (too_deep_) return false;
+    if (event == Json::parse_event_t::object_start) keys_[level + 1] = 0;
+    if (event == Json::parse_event_t::key) looks_ += ++keys_[level];
+    return !too_many_keys();
+  }
+
+  bool too_deep() const { return too_deep_; }
+  bool too_many_keys() const { return looks_ > kMaxKeys * (kMaxKeys + 1) / 2; }
+
+ private:
+  std::array<int64_t, kMaxDepth + 2> keys_ = {};  // so far, of the object at each level
+  int64_t looks_ = 0;
+  bool too_deep_ = false;
+};
 
 const Json& EmptyObject() {
   static const auto& empty = *new Json(Json::object());
@@ -19,14 +43,15 @@ const Json& EmptyObject() {
 }  // namespace
 
 absl::StatusOr<Json> ParseJsonObject(const std::string& text, const std::string& where) {
-  bool too_deep = false;
-  const auto limit_depth = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kMaxDepth;
-    return !too_deep;
-  };
-  Json parsed = Json::parse(text, limit_depth, /*allow_exceptions=*/false);
-  if (too_deep) {
+  Limits limits;
+  const auto take = [&](int depth, Json::parse_event_t event, Json&) { return limits.Take(depth, event); };
+  Json parsed = Json::parse(text, take, /*allow_exceptions=*/false);
+  if (limits.too_deep()) {
     return absl::InvalidArgumentError(absl::StrCat(where, ": nested more than ", kMaxDepth, " levels deep"));
+  }
+  if (limits.too_many_keys()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        where, ": more keys than can be looked up in good time, which is one object of ", kMaxKeys));
   }
   if (!parsed.is_object()) return absl::InvalidArgumentError(absl::StrCat(where, ": not a JSON object"));
   return parsed;

@@ -14,7 +14,7 @@ namespace rein::models {
 using Json = nlohmann::ordered_json;
 
 // The object in a JSON file. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (over `max_bytes`), INVALID_ARGUMENT (no
-// JSON object, nested too deeply).
+// JSON object, nested too deeply, over 16384 keys in an object).
 absl::StatusOr<Json> ReadJsonObject(const std::filesystem::path& path, uint64_t max_bytes);
 absl::StatusOr<Json> ParseJsonObject(const std::string& text, const std::string& where);
 

@@ -104,6 +104,7 @@ absl::StatusOr<data::RgbImage> ClipImageProcessor::ResizeAndCrop(const data::Rgb
   }
   const CropSpan columns = crop_ ? CenterCrop(width, crop_width_) : CropSpan{.count = width};
   const CropSpan rows = crop_ ? CenterCrop(height, crop_height_) : CropSpan{.count = height};
+  REIN_RETURN_IF_ERROR(CheckValues(image, 3 * columns.count * rows.count));
   const auto cast = [](int64_t value) { return static_cast<int>(value); };
   const Window window{cast(columns.from), cast(rows.from), cast(columns.count), cast(rows.count)};
   data::RgbImage resized = ResizeWindow(image, cast(width), cast(height), resample_, window);

@@ -11,6 +11,7 @@ namespace rein::models {
 namespace {
 
 constexpr int kMaxSide = 1 << 16;
+constexpr int64_t kMaxValues = int64_t{1} << 28;
 
 }  // namespace
 
@@ -22,6 +23,13 @@ absl::Status CheckImage(const data::RgbImage& image) {
                                                    kMaxSide, " and 3 bytes a pixel are needed"));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckValues(const data::RgbImage& image, int64_t values) {
+  if (values <= kMaxValues) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a picture of ", image.width, " x ", image.height, " would become ", values, " numbers, at most ",
+      kMaxValues, " are allowed; lower the sizes in the image processor's ", "settings"));
 }
 
 absl::Status CheckProcessorType(const Fields& fields, absl::Span<const char* const> types) {

@@ -16,6 +16,10 @@ namespace rein::models {
 // Errors: INVALID_ARGUMENT (empty, too large, or with a wrong number of bytes).
 absl::Status CheckImage(const data::RgbImage& image);
 
+// Settings must not turn a picture into more than 2^28 numbers, 1 GiB: asked before they are allocated.
+// Errors: INVALID_ARGUMENT.
+absl::Status CheckValues(const data::RgbImage& image, int64_t values);
+
 // "image_processor_type" (or "feature_extractor_type") must be one of `types`, with or without transformers'
 // endings "Fast" and "Pil", or be missing. Errors: INVALID_ARGUMENT, UNIMPLEMENTED.
 absl::Status CheckProcessorType(const Fields& fields, absl::Span<const char* const> types);

@@ -79,6 +79,7 @@ absl::StatusOr<data::RgbImage> Qwen2VlImageProcessor::ToFittingSize(const data::
   if (resize_) {
     REIN_ASSIGN_OR_RETURN(const Resolution size,
                           SmartResize({image.height, image.width}, factor, min_pixels_, max_pixels_));
+    REIN_RETURN_IF_ERROR(CheckValues(image, 3 * temporal_patch_size_ * size.height * size.width));
     return Resize(image, static_cast<int>(size.width), static_cast<int>(size.height), resample_);
   }
   if (image.width % factor == 0 && image.height % factor == 0) return image;
