@@ -201,7 +201,7 @@ TEST(Scorer, AnswersAScoreThatIsNotFiniteAsAnError) {
   auto model = models::LoadModel(folder);
   ASSERT_TRUE(model.ok()) << model.status();
   for (const auto& [name, tensor] : (*model)->tensors()) {
-    if ((*model)->PartOf(name) == "score_head") tensor.fill_(std::numeric_limits<float>::quiet_NaN());
+    if ((*model)->PartOf(name) == "score_head") tensor.fill_(std::numeric_limits<float>::max());
   }
   const auto broken = training::FreshFolder("broken") / "model";
   ASSERT_EQ(models::SaveModel(**model, broken), absl::OkStatus());

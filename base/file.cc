@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
+#include "base/hash.h"
 #include "base/status.h"
 
 namespace rein {
@@ -74,6 +75,21 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path, uint64_t
   }
   contents.resize(filled);
   return contents;
+}
+
+absl::StatusOr<std::string> FileSha256(const std::filesystem::path& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return SystemError(errno, "cannot open", path);
+  const auto closer = absl::MakeCleanup([fd] { close(fd); });
+  std::string block(size_t{1} << 20, '\0');
+  Sha256 sha;
+  while (true) {
+    const ssize_t count = read(fd, block.data(), block.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return SystemError(errno, "cannot read", path);
+    if (count == 0) return sha.Hex();
+    sha.Add(absl::string_view(block.data(), static_cast<size_t>(count)));
+  }
 }
 
 absl::Status WriteFileAtomically(const std::filesystem::path& path, absl::string_view contents) {

@@ -16,6 +16,9 @@ namespace rein {
 absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path,
                                      uint64_t max_bytes = uint64_t{1} << 30);
 
+// SHA-256 of a file of any size, as Sha256Hex gives it. Errors: NOT_FOUND, UNAVAILABLE (read error).
+absl::StatusOr<std::string> FileSha256(const std::filesystem::path& path);
+
 // Writes `contents` to a temporary neighbour, fsyncs it, renames it to `path` and fsyncs the folder.
 // Errors: RESOURCE_EXHAUSTED (disk full), UNAVAILABLE (any other I/O error); `path` then keeps what it had.
 absl::Status WriteFileAtomically(const std::filesystem::path& path, absl::string_view contents);

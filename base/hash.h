@@ -6,10 +6,28 @@
 
 #include "absl/strings/string_view.h"
 
+struct evp_md_ctx_st;
+
 namespace rein {
 
 // SHA-256 as 64 lower-case hex digits: names images and models by content.
 std::string Sha256Hex(absl::string_view bytes);
+
+// The same, of bytes that come piece by piece.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  void Add(absl::string_view bytes);
+  // Of all that was added. Once.
+  std::string Hex();
+
+ private:
+  evp_md_ctx_st* const context_;  // OpenSSL's
+};
 
 // CRC32C (Castagnoli), continued from `crc`; 0 starts a new one. Guards checkpoint files and TensorBoard
 // records.

@@ -9,6 +9,12 @@ TEST(Hash, Sha256OfAbcIsTheStandardsVector) {
   EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(Hash, Sha256OfPiecesIsThatOfTheWhole) {
+  Sha256 sha;
+  for (const char* piece : {"", "a", "bc"}) sha.Add(piece);
+  EXPECT_EQ(sha.Hex(), Sha256Hex("abc"));
+}
+
 TEST(Hash, Crc32cOfDigitsIsTheStandardsCheckValue) { EXPECT_EQ(Crc32c("123456789"), 0xe3069283u); }
 
 TEST(Hash, Crc32cContinues) { EXPECT_EQ(Crc32c("56789", Crc32c("1234")), Crc32c("123456789")); }

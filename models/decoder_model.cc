@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "models/dtype.h"
 
 namespace rein::models {
 namespace {
@@ -20,11 +21,6 @@ std::string FirstThree(const std::vector<std::string>& names) {
   std::string text = absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
   if (names.size() > shown) absl::StrAppend(&text, " and ", names.size() - shown, " more");
   return text;
-}
-
-const char* DtypeName(at::ScalarType dtype) {
-  if (dtype == at::kBFloat16) return "bfloat16";
-  return dtype == at::kHalf ? "float16" : "float32";
 }
 
 // Exceptions of LibTorch and of the kernels end here.
@@ -64,6 +60,7 @@ void DecoderModel::AddDecoder(const LlamaConfig& config, const DecoderNames& nam
 absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::Make(const std::filesystem::path& folder,
                                                                  const LoadOptions& options, Maker make) {
   Origin origin{.folder = folder, .where = (folder / "config.json").string(), .options = options};
+  origin.options.progress = nullptr;  // the model outlives what it refers to
   REIN_ASSIGN_OR_RETURN(origin.files, ReadSideFiles(folder));
   REIN_ASSIGN_OR_RETURN(origin.json, ParseJsonObject(origin.files.at("config.json"), origin.where));
   const std::string where = origin.where;
@@ -82,7 +79,7 @@ absl::StatusOr<std::unique_ptr<VisionLanguageModel>> DecoderModel::Load(const st
   REIN_RETURN_IF_ERROR(ReadSideFiles(folder).status());
   REIN_RETURN_IF_ERROR(WeightFiles(folder).status());
   REIN_ASSIGN_OR_RETURN(std::unique_ptr<DecoderModel> model, Make(folder, options, make));
-  REIN_RETURN_IF_ERROR(model->LoadWeights());
+  REIN_RETURN_IF_ERROR(model->LoadWeights(options.progress));
   return model;
 }
 
@@ -93,17 +90,23 @@ absl::StatusOr<std::unique_ptr<VisionLanguageModel>> DecoderModel::MakeRandom(
   return model;
 }
 
-absl::Status DecoderModel::LoadWeights() {
+absl::StatusOr<std::vector<WeightRead>> DecoderModel::PlanReads(const std::vector<SafetensorsFile>& files) {
+  std::vector<WeightRead> reads;
   std::vector<std::string> extra;
-  const auto take = [&](const std::string& name, const at::Tensor& value) {
-    const std::string canonical = CanonicalName(name);
-    if (IsDerived(canonical) || canonical == unused_head_) return absl::OkStatus();
-    if (canonical == kScoreHead) EnsureScoreHead();
-    if (parameters_.Contains(canonical)) return parameters_.Set(canonical, value);
-    extra.push_back(name);
-    return absl::OkStatus();
-  };
-  REIN_RETURN_IF_ERROR(ForEachWeight(origin_.folder, take));
+  for (const SafetensorsFile& file : files) {
+    for (const SafetensorsEntry& entry : file.entries()) {
+      const std::string name = CanonicalName(entry.name);
+      if (IsDerived(name) || name == unused_head_) continue;
+      if (name == kScoreHead) EnsureScoreHead();
+      if (!parameters_.Contains(name)) {
+        extra.push_back(entry.name);
+        continue;
+      }
+      absl::StatusOr<at::Tensor> target = parameters_.Take(name, entry.dtype, entry.shape);
+      if (!target.ok()) return WithContext(target.status(), file.path().string());
+      reads.push_back({&file, &entry, *std::move(target)});
+    }
+  }
   const std::vector<std::string> missing = parameters_.Missing();
   if (!missing.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -115,7 +118,13 @@ absl::Status DecoderModel::LoadWeights() {
         origin_.folder.string(), ": tensors that config.json does not ask for: ", FirstThree(extra),
         "; config.json does not belong to these weights"));
   }
-  return absl::OkStatus();
+  return reads;
+}
+
+absl::Status DecoderModel::LoadWeights(const LoadProgressFn& progress) {
+  REIN_ASSIGN_OR_RETURN(const std::vector<SafetensorsFile> files, OpenWeights(origin_.folder));
+  REIN_ASSIGN_OR_RETURN(const std::vector<WeightRead> reads, PlanReads(files));
+  return ReadWeights(reads, progress);
 }
 
 at::Tensor DecoderModel::Positions(const at::Tensor& /*ids*/, absl::Span<const TokenSpan> spans,

@@ -16,6 +16,7 @@
 #include "models/llama/decoder.h"
 #include "models/parameters.h"
 #include "models/vision_language_model.h"
+#include "models/weight_reader.h"
 
 namespace rein::models {
 
@@ -83,7 +84,9 @@ class DecoderModel : public VisionLanguageModel {
 
   static absl::StatusOr<std::unique_ptr<DecoderModel>> Make(const std::filesystem::path& folder,
                                                             const LoadOptions& options, Maker make);
-  absl::Status LoadWeights();
+  absl::Status LoadWeights(const LoadProgressFn& progress);
+  // What is kept of `files`: a tensor that is derived or a head that is not used is never read.
+  absl::StatusOr<std::vector<WeightRead>> PlanReads(const std::vector<SafetensorsFile>& files);
   void EnsureScoreHead();
   absl::StatusOr<Prepared> Prepare(const at::Tensor& token_ids, const std::vector<TokenSpan>& spans,
                                    const std::vector<ImageFeatures>& images);

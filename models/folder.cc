@@ -1,7 +1,5 @@
 #include "models/folder.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -12,7 +10,6 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "models/json.h"
-#include "models/safetensors.h"
 
 namespace rein::models {
 namespace {
@@ -72,20 +69,20 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::filesyst
   return files;
 }
 
-absl::Status CheckAgainstIndex(const std::map<std::string, std::string>& index,
-                               const std::filesystem::path& file, const NamedTensors& tensors) {
+absl::Status CheckAgainstIndex(const std::map<std::string, std::string>& index, const SafetensorsFile& file) {
+  const std::filesystem::path& path = file.path();
   std::set<std::string> present;
-  for (const auto& named : tensors) {
-    present.insert(named.first);
-    const auto listed = index.find(named.first);
-    if (listed == index.end() || listed->second != file.filename()) {
-      return absl::InvalidArgumentError(absl::StrCat(file.string(), ": tensor ", named.first,
+  for (const SafetensorsEntry& entry : file.entries()) {
+    present.insert(entry.name);
+    const auto listed = index.find(entry.name);
+    if (listed == index.end() || listed->second != path.filename()) {
+      return absl::InvalidArgumentError(absl::StrCat(path.string(), ": tensor ", entry.name,
                                                      " is not listed for this file in ", kIndexFile));
     }
   }
   for (const auto& [name, listed] : index) {
-    if (listed == file.filename() && !present.contains(name)) {
-      return absl::InvalidArgumentError(absl::StrCat(file.string(), ": tensor ", name, " is missing, ",
+    if (listed == path.filename() && !present.contains(name)) {
+      return absl::InvalidArgumentError(absl::StrCat(path.string(), ": tensor ", name, " is missing, ",
                                                      kIndexFile, " lists it for this file"));
     }
   }
@@ -136,21 +133,20 @@ absl::StatusOr<std::vector<std::filesystem::path>> WeightFiles(const std::filesy
   return files;
 }
 
-absl::Status ForEachWeight(const std::filesystem::path& folder,
-                           const std::function<absl::Status(const std::string&, const at::Tensor&)>& take) {
-  REIN_ASSIGN_OR_RETURN(const std::vector<std::filesystem::path> files, WeightFiles(folder));
+absl::StatusOr<std::vector<SafetensorsFile>> OpenWeights(const std::filesystem::path& folder) {
+  REIN_ASSIGN_OR_RETURN(const std::vector<std::filesystem::path> paths, WeightFiles(folder));
   std::map<std::string, std::string> index;
   const bool sharded = !Exists(folder / kSingleFile);
   if (sharded) {
     REIN_ASSIGN_OR_RETURN(index, ReadIndex(folder));
   }
-  for (const std::filesystem::path& file : files) {
-    REIN_ASSIGN_OR_RETURN(const NamedTensors tensors, ReadSafetensors(file));
-    if (sharded) REIN_RETURN_IF_ERROR(CheckAgainstIndex(index, file, tensors));
-    for (const auto& [name, tensor] : tensors)
-      REIN_RETURN_IF_ERROR(WithContext(take(name, tensor), file.string()));
+  std::vector<SafetensorsFile> files;
+  for (const std::filesystem::path& path : paths) {
+    REIN_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(path));
+    if (sharded) REIN_RETURN_IF_ERROR(CheckAgainstIndex(index, file));
+    files.push_back(std::move(file));
   }
-  return absl::OkStatus();
+  return files;
 }
 
 absl::Status WriteWeights(const NamedTensors& tensors, const std::filesystem::path& folder,

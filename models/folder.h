@@ -3,13 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/safetensors.h"
 #include "models/vision_language_model.h"
 
 namespace rein::models {
@@ -25,10 +25,10 @@ absl::StatusOr<SideFiles> ReadSideFiles(const std::filesystem::path& folder);
 // NOT_FOUND, INVALID_ARGUMENT (bad index), UNIMPLEMENTED (only pickles: says how to convert).
 absl::StatusOr<std::vector<std::filesystem::path>> WeightFiles(const std::filesystem::path& folder);
 
-// Calls `take` with every tensor of the folder, one file in memory at a time; where there is an index, each
-// must be listed there with its file. Stops at the first error and names the file.
-absl::Status ForEachWeight(const std::filesystem::path& folder,
-                           const std::function<absl::Status(const std::string&, const at::Tensor&)>& take);
+// The same files, opened, their headers checked; where there is an index, each tensor must be listed there
+// with its file. Errors, naming file and tensor: those of WeightFiles and SafetensorsFile::Open,
+// INVALID_ARGUMENT (files and index disagree).
+absl::StatusOr<std::vector<SafetensorsFile>> OpenWeights(const std::filesystem::path& folder);
 
 // model.safetensors, or shards with an index when they exceed `max_shard_bytes`; fsynced.
 absl::Status WriteWeights(const NamedTensors& tensors, const std::filesystem::path& folder,

@@ -1,6 +1,7 @@
 #include "models/parameters.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -66,18 +67,30 @@ uint64_t KeyOf(const std::string& name, uint64_t seed) {
   return key;
 }
 
-// Box and Muller: two draws make two normal values.
-void FillNormal(at::Tensor& target, uint64_t key, double deviation) {
-  at::Tensor values = at::empty(target.sizes(), at::kFloat);
+// Box and Muller: two draws make two normal values. Value i is a function of `key` and i.
+void FillPiece(at::Tensor piece, int64_t first, uint64_t key, double deviation) {
+  const at::Tensor values = at::empty(piece.sizes(), at::kFloat);
   float* cursor = values.data_ptr<float>();
-  CounterRandom random(key);
+  CounterRandom random(key, static_cast<uint64_t>(first));
   for (int64_t i = 0; i < values.numel(); i += 2) {
     const double radius = deviation * std::sqrt(-2.0 * std::log(random.Uniform()));
     const double angle = 2.0 * std::numbers::pi * random.Uniform();
     cursor[i] = static_cast<float>(radius * std::cos(angle));
     if (i + 1 < values.numel()) cursor[i + 1] = static_cast<float>(radius * std::sin(angle));
   }
-  target.copy_(values);
+  piece.copy_(values);
+}
+
+// In pieces, so that no second copy of a large tensor is needed.
+void FillNormal(const at::Tensor& target, uint64_t key, double deviation) {
+  constexpr int64_t kPiece = 1 << 16;
+  const at::Tensor values = target.view({-1});
+  at::parallel_for(0, (values.numel() + kPiece - 1) / kPiece, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;
+    for (int64_t first = begin * kPiece; first < std::min(end * kPiece, values.numel()); first += kPiece) {
+      FillPiece(values.narrow(0, first, std::min(kPiece, values.numel() - first)), first, key, deviation);
+    }
+  });
 }
 
 bool IsReplaced(const LinearLayer::Slot& slot) {
@@ -163,25 +176,25 @@ LinearLayer::Slot Parameters::AddSlot(const std::string& prefix, const at::Tenso
   return linear_layers_.back().slot;
 }
 
-absl::Status Parameters::Set(const std::string& name, const at::Tensor& value) {
+absl::StatusOr<at::Tensor> Parameters::Take(const std::string& name, at::ScalarType dtype,
+                                            at::IntArrayRef shape) {
   const auto found = index_.find(name);
   if (found == index_.end())
     return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " does not belong to this model"));
-  at::Tensor& target = tensors_[found->second].second;
+  const at::Tensor& target = tensors_[found->second].second;
   Note& note = notes_[found->second];
   if (note.set) return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is there twice"));
-  if (target.sizes() != value.sizes()) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " has shape ", ShapeText(value.sizes()),
+  if (target.sizes() != shape) {
+    return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " has shape ", ShapeText(shape),
                                                    ", the configuration asks for ",
                                                    ShapeText(target.sizes())));
   }
-  if (!value.is_floating_point()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "tensor ", name, " holds ", c10::toString(value.scalar_type()), ", floating point is needed"));
+  if (!at::isFloatingType(dtype)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", name, " holds ", c10::toString(dtype), ", floating point is needed"));
   }
-  target.copy_(value);
   note.set = true;
-  return absl::OkStatus();
+  return target;
 }
 
 std::vector<std::string> Parameters::Missing() const {

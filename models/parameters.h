@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "models/vision_language_model.h"
 
 namespace rein::models {
@@ -53,9 +54,10 @@ class Parameters {
   JoinedLinear AddJoined(const std::vector<Part>& parts, int64_t in, bool bias, double deviation);
 
   bool Contains(const std::string& name) const { return index_.contains(name); }
-  // Copies and converts. Errors: INVALID_ARGUMENT (unknown name, wrong shape, set twice).
-  absl::Status Set(const std::string& name, const at::Tensor& value);
-  // Names that Set has not been called for.
+  // The tensor that takes the values of a file's tensor, which has this dtype and shape; it counts as set from
+  // now on. Errors: INVALID_ARGUMENT (unknown name, wrong shape, no floating point, set twice).
+  absl::StatusOr<at::Tensor> Take(const std::string& name, at::ScalarType dtype, at::IntArrayRef shape);
+  // Names that Take has not been called for.
   std::vector<std::string> Missing() const;
   // Random values, reproducible from the seed and each tensor's name on every host.
   void DrawAll(uint64_t seed);

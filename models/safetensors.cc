@@ -40,15 +40,6 @@ std::string KnownDtypes() {
   return absl::StrJoin(kDtypes, ", ", [](std::string* out, const Dtype& dtype) { *out += dtype.name; });
 }
 
-// One tensor as the header describes it.
-struct Entry {
-  std::string name;
-  at::ScalarType dtype = at::kFloat;
-  std::vector<int64_t> shape;
-  uint64_t begin = 0;  // bytes, from the end of the header
-  uint64_t end = 0;
-};
-
 absl::Status Invalid(const std::filesystem::path& path, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(
       path.string(), ": ", what, "; the file is damaged or not safetensors, fetch or write it again"));
@@ -119,7 +110,7 @@ bool IsListOfUnsigned(const Json& value) {
 }
 
 // Bytes of a shape, or an error when they do not fit 62 bits.
-absl::StatusOr<uint64_t> BytesOfShape(const Entry& entry, const std::filesystem::path& path) {
+absl::StatusOr<uint64_t> BytesOfShape(const SafetensorsEntry& entry, const std::filesystem::path& path) {
   unsigned __int128 bytes = c10::elementSize(entry.dtype);
   for (int64_t size : entry.shape) {
     bytes *= static_cast<uint64_t>(size);
@@ -128,9 +119,9 @@ absl::StatusOr<uint64_t> BytesOfShape(const Entry& entry, const std::filesystem:
   return static_cast<uint64_t>(bytes);
 }
 
-absl::StatusOr<Entry> ReadEntry(const std::string& name, const Json& value, uint64_t data_bytes,
-                                const std::filesystem::path& path) {
-  Entry entry{.name = name};
+absl::StatusOr<SafetensorsEntry> ReadEntry(const std::string& name, const Json& value, uint64_t data_bytes,
+                                           const std::filesystem::path& path) {
+  SafetensorsEntry entry{.name = name};
   if (!value.is_object()) return InvalidTensor(path, name, "its header entry is not an object");
   REIN_ASSIGN_OR_RETURN(entry.dtype, ReadDtype(value.value("dtype", Json()), name, path));
   const Json shape = value.value("shape", Json());
@@ -163,13 +154,13 @@ absl::StatusOr<Entry> ReadEntry(const std::string& name, const Json& value, uint
 }
 
 // Entries cover the data from the first to the last byte, without holes or overlaps.
-absl::Status CheckCoverage(std::vector<Entry>& entries, uint64_t data_bytes,
+absl::Status CheckCoverage(std::vector<SafetensorsEntry>& entries, uint64_t data_bytes,
                            const std::filesystem::path& path) {
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+  std::stable_sort(entries.begin(), entries.end(), [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   uint64_t covered = 0;
-  for (const Entry& entry : entries) {
+  for (const SafetensorsEntry& entry : entries) {
     if (entry.begin < covered) return InvalidTensor(path, entry.name, "its data overlaps another tensor's");
     if (entry.begin > covered) {
       return InvalidTensor(path, entry.name,
@@ -183,20 +174,12 @@ absl::Status CheckCoverage(std::vector<Entry>& entries, uint64_t data_bytes,
   return absl::OkStatus();
 }
 
-struct Layout {
-  std::vector<Entry> entries;
-  SafetensorsMetadata metadata;
-  uint64_t data_begin = 0;
-};
-
-absl::StatusOr<Layout> ReadLayout(int fd, const std::filesystem::path& path) {
-  struct stat info;
-  if (fstat(fd, &info) != 0) return SystemError(errno, "cannot stat", path);
-  if (!S_ISREG(info.st_mode)) return Invalid(path, "it is not a regular file");
-  const auto file_bytes = static_cast<uint64_t>(info.st_size);
+// Length of the header, between 8 bytes in front and the data.
+absl::StatusOr<uint64_t> HeaderBytes(int fd, uint64_t file_bytes, const std::filesystem::path& path) {
   uint64_t header_bytes = 0;
-  if (file_bytes < sizeof(header_bytes))
+  if (file_bytes < sizeof(header_bytes)) {
     return Invalid(path, absl::StrCat("only ", file_bytes, " bytes long"));
+  }
   REIN_RETURN_IF_ERROR(ReadAt(fd, 0, &header_bytes, sizeof(header_bytes), path));
   if (header_bytes > kMaxHeaderBytes) {
     return Invalid(
@@ -205,42 +188,16 @@ absl::StatusOr<Layout> ReadLayout(int fd, const std::filesystem::path& path) {
   if (header_bytes > file_bytes - sizeof(header_bytes)) {
     return Invalid(path, absl::StrCat("header of ", header_bytes, " bytes in a file of ", file_bytes));
   }
-  std::string text(header_bytes, '\0');
-  REIN_RETURN_IF_ERROR(ReadAt(fd, sizeof(header_bytes), text.data(), header_bytes, path));
-  REIN_ASSIGN_OR_RETURN(const Json header, ParseHeader(text, path));
-  Layout layout;
-  layout.data_begin = sizeof(header_bytes) + header_bytes;
-  const uint64_t data_bytes = file_bytes - layout.data_begin;
-  for (const auto& [name, value] : header.items()) {
-    if (name == kMetadataKey) {
-      REIN_ASSIGN_OR_RETURN(layout.metadata, ReadMetadata(value, path));
-      continue;
-    }
-    REIN_ASSIGN_OR_RETURN(Entry entry, ReadEntry(name, value, data_bytes, path));
-    layout.entries.push_back(std::move(entry));
-  }
-  REIN_RETURN_IF_ERROR(CheckCoverage(layout.entries, data_bytes, path));
-  return layout;
+  return header_bytes;
 }
 
-absl::StatusOr<NamedTensors> ReadTensors(int fd, const Layout& layout, const std::filesystem::path& path) {
-  NamedTensors tensors;
-  tensors.reserve(layout.entries.size());
-  for (const Entry& entry : layout.entries) {
-    at::Tensor tensor;
-    try {
-      tensor = at::empty(entry.shape, at::TensorOptions(entry.dtype));
-    } catch (const std::exception& error) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(path.string(), ": tensor ", entry.name, ": no memory for it: ", error.what()));
-    }
-    if (entry.end > entry.begin) {
-      REIN_RETURN_IF_ERROR(
-          ReadAt(fd, layout.data_begin + entry.begin, tensor.data_ptr(), entry.end - entry.begin, path));
-    }
-    tensors.emplace_back(entry.name, std::move(tensor));
+absl::StatusOr<at::Tensor> EmptyTensor(const SafetensorsEntry& entry, const std::filesystem::path& path) {
+  try {
+    return at::empty(entry.shape, at::TensorOptions(entry.dtype));
+  } catch (const std::exception& error) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path.string(), ": tensor ", entry.name, ": no memory for it: ", error.what()));
   }
-  return tensors;
 }
 
 absl::Status WriteAll(int fd, const void* from, uint64_t bytes, const std::filesystem::path& path) {
@@ -303,14 +260,67 @@ absl::Status WriteAndSync(const std::filesystem::path& path, const std::string& 
 
 }  // namespace
 
-absl::StatusOr<NamedTensors> ReadSafetensors(const std::filesystem::path& path,
-                                             SafetensorsMetadata* metadata) {
+SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept { *this = std::move(other); }
+
+SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
+  path_ = std::move(other.path_);
+  std::swap(fd_, other.fd_);  // `other` closes what was open here
+  entries_ = std::move(other.entries_);
+  metadata_ = std::move(other.metadata_);
+  data_begin_ = other.data_begin_;
+  return *this;
+}
+
+SafetensorsFile::~SafetensorsFile() {
+  if (fd_ >= 0) close(fd_);
+}
+
+absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::filesystem::path& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError(errno, "cannot open", path);
-  const auto closer = absl::MakeCleanup([fd] { close(fd); });
-  REIN_ASSIGN_OR_RETURN(Layout layout, ReadLayout(fd, path));
-  REIN_ASSIGN_OR_RETURN(NamedTensors tensors, ReadTensors(fd, layout, path));
-  if (metadata != nullptr) *metadata = std::move(layout.metadata);
+  SafetensorsFile file(path, fd);
+  REIN_RETURN_IF_ERROR(file.ReadHeader());
+  return file;
+}
+
+absl::Status SafetensorsFile::ReadHeader() {
+  struct stat info;
+  if (fstat(fd_, &info) != 0) return SystemError(errno, "cannot stat", path_);
+  if (!S_ISREG(info.st_mode)) return Invalid(path_, "it is not a regular file");
+  const auto file_bytes = static_cast<uint64_t>(info.st_size);
+  REIN_ASSIGN_OR_RETURN(const uint64_t header_bytes, HeaderBytes(fd_, file_bytes, path_));
+  std::string text(header_bytes, '\0');
+  REIN_RETURN_IF_ERROR(ReadAt(fd_, sizeof(header_bytes), text.data(), header_bytes, path_));
+  REIN_ASSIGN_OR_RETURN(const Json header, ParseHeader(text, path_));
+  data_begin_ = sizeof(header_bytes) + header_bytes;
+  const uint64_t data_bytes = file_bytes - data_begin_;
+  for (const auto& [name, value] : header.items()) {
+    if (name == kMetadataKey) {
+      REIN_ASSIGN_OR_RETURN(metadata_, ReadMetadata(value, path_));
+      continue;
+    }
+    REIN_ASSIGN_OR_RETURN(SafetensorsEntry entry, ReadEntry(name, value, data_bytes, path_));
+    entries_.push_back(std::move(entry));
+  }
+  return CheckCoverage(entries_, data_bytes, path_);
+}
+
+absl::Status SafetensorsFile::Read(const SafetensorsEntry& entry, uint64_t first, uint64_t bytes,
+                                   void* to) const {
+  return ReadAt(fd_, data_begin_ + entry.begin + first, to, bytes, path_);
+}
+
+absl::StatusOr<NamedTensors> ReadSafetensors(const std::filesystem::path& path,
+                                             SafetensorsMetadata* metadata) {
+  REIN_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+  if (metadata != nullptr) *metadata = file.metadata();
+  NamedTensors tensors;
+  tensors.reserve(file.entries().size());
+  for (const SafetensorsEntry& entry : file.entries()) {
+    REIN_ASSIGN_OR_RETURN(at::Tensor tensor, EmptyTensor(entry, path));
+    REIN_RETURN_IF_ERROR(file.Read(entry, 0, entry.bytes(), tensor.data_ptr()));
+    tensors.emplace_back(entry.name, std::move(tensor));
+  }
   return tensors;
 }
 

@@ -136,14 +136,22 @@ class VisionLanguageModel {
 };
 
 struct LoadOptions {
+// Told of bytes of the files: how many of those that are kept have been read.
+using LoadProgressFn = std::function<void(int64_t done, int64_t total)>;
+// "llava-7b 42 %, 5.9 of 14.1 GB".
+std::string LoadProgressText(const std::filesystem::path& folder, int64_t done, int64_t total);
+
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
 };
+  LoadProgressFn progress = nullptr;  // called from time to time, on the thread that loads
 
-// Loads a Hugging Face folder of any supported family (config.json: model_type).
+// Loads a Hugging Face folder of any supported family (config.json: model_type). Memory beside the weights
+// themselves: one chunk a thread, whatever the dtypes of file and model are. Names, shapes and dtypes are
+// checked before any weight is read, and each weight is read once, by the threads of LibTorch.
 // Errors: NOT_FOUND (folder or file), INVALID_ARGUMENT (config, header or shape wrong: file, tensor, what is
-// expected), UNIMPLEMENTED (family, dtype or option that is not supported: names it and the supported ones;
-// pickle-only folder).
+// expected; weights that are NaN, infinite or too large for the dtype), UNIMPLEMENTED (family, dtype or
+// option that is not supported: names it and the supported ones; pickle-only folder).
 absl::StatusOr<std::unique_ptr<VisionLanguageModel>> LoadModel(const std::filesystem::path& folder,
                                                                const LoadOptions& options = {});
 
@@ -153,9 +161,10 @@ absl::StatusOr<std::unique_ptr<VisionLanguageModel>> MakeRandomModel(const std::
                                                                      const LoadOptions& options = {});
 
 // Writes a folder that transformers loads: safetensors in shards of at most `max_shard_bytes` with index,
-// config, tokenizer, preprocessor; fsynced. `folder` must not exist or be empty.
+// config, tokenizer, preprocessor; fsynced. `folder` must not exist or be empty; it appears whole or not at
+// all. Memory beside the model: one tensor, where it has to be brought to the CPU.
 absl::Status SaveModel(const VisionLanguageModel& model, const std::filesystem::path& folder,
-                       int64_t max_shard_bytes = int64_t{5} << 30);
+                       int64_t max_shard_bytes = 5'000'000'000);
 
 // Parameters that train, by canonical name; those of the `freeze`d parts (vision, projector, language) are
 // left out and get requires_grad(false), the others true. Errors: INVALID_ARGUMENT (an entry matches nothing:
