@@ -19,4 +19,12 @@ absl::Status RefuseDropout(const Fields& fields) {
   return fields.Unsupported("attention_dropout", absl::StrCat(dropout), "0");
 }
 
+absl::StatusOr<int64_t> ReadTokenId(const Fields& fields, const std::string& key, int64_t fallback,
+                                    int64_t vocab_size) {
+  REIN_ASSIGN_OR_RETURN(const int64_t id, fields.Int(key, fallback, 0, vocab_size - 1));
+  if (id < vocab_size) return id;
+  return fields.Error(key, absl::StrCat("is missing and its default, ", fallback,
+                                        ", is outside the vocabulary of ", vocab_size));
+}
+
 }  // namespace rein::models

@@ -31,7 +31,8 @@ class Processor {
   // Chat template with the pictures first and the generation prompt at the end; placeholders expanded.
   virtual absl::StatusOr<std::vector<int32_t>> EncodePrompt(
       absl::string_view question, absl::Span<const ProcessedImage> images) const = 0;
-  // Text as it is, without the template; placeholders in it are expanded.
+  // Text as it is, without the template; placeholders in it are expanded. The tokenizer's special tokens are
+  // put around unless the text begins with its bos_token.
   virtual absl::StatusOr<std::vector<int32_t>> EncodeRaw(absl::string_view text,
                                                          absl::Span<const ProcessedImage> images) const = 0;
   // Tokens of an answer that follows the prompt, with the end token.

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "models/chat_template/template_file.h"
 
 namespace rein::models {
 namespace {
@@ -40,6 +41,15 @@ absl::StatusOr<std::vector<int32_t>> TokenIds(const Fields& fields, const std::s
     tokens.push_back(static_cast<int32_t>(id));
   }
   return tokens;
+}
+
+// Those under "pad_token_id" that the tokenizer has.
+absl::Status AddPadTokens(const Fields& fields, const Tokenizer& tokenizer, std::vector<int32_t>& pads) {
+  REIN_ASSIGN_OR_RETURN(const std::vector<int64_t> ids, fields.IntOrInts("pad_token_id", {}));
+  for (int64_t id : ids) {
+    if (id >= 0 && id < tokenizer.size()) pads.push_back(static_cast<int32_t>(id));
+  }
+  return absl::OkStatus();
 }
 
 // The id of a token that tokenizer_config.json names, as text or as {"content": text}; -1 when it names none.
@@ -81,8 +91,7 @@ absl::Status FindEndAndPad(const std::filesystem::path& folder, const Fields& co
     if (ends.empty()) {
       REIN_ASSIGN_OR_RETURN(ends, TokenIds(*fields, "eos_token_id", side.tokenizer));
     }
-    REIN_ASSIGN_OR_RETURN(const std::vector<int32_t> pads, TokenIds(*fields, "pad_token_id", side.tokenizer));
-    side.pad_tokens.insert(side.pad_tokens.end(), pads.begin(), pads.end());
+    REIN_RETURN_IF_ERROR(AddPadTokens(*fields, side.tokenizer, side.pad_tokens));
   }
   const int32_t end = NamedToken(names, "eos_token", side.tokenizer);
   if (ends.empty() && end >= 0) ends = {end};
@@ -92,6 +101,14 @@ absl::Status FindEndAndPad(const std::filesystem::path& folder, const Fields& co
   return absl::InvalidArgumentError(absl::StrCat(folder.string(),
                                                  ": no token ends a response; set eos_token_id in "
                                                  "generation_config.json"));
+}
+
+absl::Status FindBeginning(const std::filesystem::path& folder, TextSide& side) {
+  REIN_ASSIGN_OR_RETURN(const auto tokens, ReadSpecialTokens(folder));
+  for (const auto& [name, text] : tokens) {
+    if (name == "bos_token") side.begin_text = text;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -117,11 +134,16 @@ absl::StatusOr<ImageSettings> ReadImageSettings(const std::filesystem::path& fol
                        .where = has_nested ? nested.where() : root.where()};
 }
 
+absl::StatusOr<Json> ReadProcessorConfig(const std::filesystem::path& folder) {
+  return ReadIfThere(folder / "processor_config.json");
+}
+
 absl::StatusOr<TextSide> ReadTextSide(const std::filesystem::path& folder, const Fields& config,
                                       const std::string& image_key, int64_t image_token) {
   REIN_ASSIGN_OR_RETURN(TextSide text, ReadTokenizer(folder));
   REIN_RETURN_IF_ERROR(FindImageToken(config, image_key, image_token, text));
   REIN_RETURN_IF_ERROR(FindEndAndPad(folder, config, text));
+  REIN_RETURN_IF_ERROR(FindBeginning(folder, text));
   return text;
 }
 
@@ -138,7 +160,9 @@ absl::StatusOr<std::vector<int32_t>> ProcessorBase::EncodePrompt(
 
 absl::StatusOr<std::vector<int32_t>> ProcessorBase::EncodeRaw(absl::string_view text,
                                                               absl::Span<const ProcessedImage> images) const {
-  const std::vector<int32_t> ids = text_.tokenizer.Encode(text, /*add_special_tokens=*/true);
+  // As transformers' apply_chat_template: templates of some families write the first token themselves.
+  const bool has_beginning = !text_.begin_text.empty() && absl::StartsWith(text, text_.begin_text);
+  const std::vector<int32_t> ids = text_.tokenizer.Encode(text, /*add_special_tokens=*/!has_beginning);
   const auto placeholders = static_cast<size_t>(std::count(ids.begin(), ids.end(), text_.image_token));
   if (placeholders != images.size()) {
     return absl::InvalidArgumentError(absl::StrCat("the text has ", placeholders, " times \"",

@@ -24,18 +24,24 @@ struct ImageSettings {
 };
 absl::StatusOr<ImageSettings> ReadImageSettings(const std::filesystem::path& folder);
 
+// processor_config.json, an empty object where there is none. Errors: as ReadConfig but NOT_FOUND.
+absl::StatusOr<Json> ReadProcessorConfig(const std::filesystem::path& folder);
+
 // The tokenizer of a folder, and the ids that mean something.
 struct TextSide {
   Tokenizer tokenizer;
   std::string digest;  // SHA-256 of tokenizer.json
   int32_t image_token = -1;
   std::string image_text;  // what the image token reads
+  std::string begin_text;  // what the token at the beginning of texts reads; empty: there is none
   std::vector<int32_t> end_tokens;
   std::vector<int32_t> pad_tokens;
 };
 // `image_key` is where `config` names the image token. End tokens come from generation_config.json, config,
-// its text_config or tokenizer_config.json, the first that has any. Errors: NOT_FOUND (no tokenizer.json),
-// INVALID_ARGUMENT (no added token for pictures, no end token), UNIMPLEMENTED.
+// its text_config or tokenizer_config.json, the first that has any. Padding tokens come from all of them; ids
+// that the tokenizer does not have are passed over, because configurations hold those of other tokenizers
+// (Idefics3's 128002). The token at the beginning is tokenizer_config.json's bos_token. Errors: NOT_FOUND (no
+// tokenizer.json), INVALID_ARGUMENT (no added token for pictures, no end token), UNIMPLEMENTED.
 absl::StatusOr<TextSide> ReadTextSide(const std::filesystem::path& folder, const Fields& config,
                                       const std::string& image_key, int64_t image_token);
 

@@ -4,6 +4,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "models/decoder_model.h"
+#include "models/idefics3/model.h"
+#include "models/idefics3/processor.h"
 #include "models/json.h"
 #include "models/llava/model.h"
 #include "models/llava/processor.h"
@@ -22,8 +24,10 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
+    {"idefics3", Idefics3Model::Make, Idefics3Processor::Load},
     {"llava", LlavaModel::Make, LlavaProcessor::Load},
     {"qwen2_vl", Qwen2VlModel::Make, Qwen2VlProcessor::Load},
+    {"smolvlm", Idefics3Model::Make, Idefics3Processor::Load},
 };
 
 absl::StatusOr<const Family*> FamilyOf(const std::filesystem::path& folder) {

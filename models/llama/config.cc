@@ -108,6 +108,15 @@ absl::Status ReadLlamaConfig(const Fields& text, absl::Span<const char* const> r
   return absl::OkStatus();
 }
 
+absl::Status ReadOwnLlamaConfig(const Fields& text, LlamaConfig& config) {
+  config.kv_heads = 0;
+  REIN_RETURN_IF_ERROR(ReadLlamaConfig(text, {"default"}, config));
+  REIN_ASSIGN_OR_RETURN(config.attention_bias, text.Bool("attention_bias", false));
+  config.output_bias = config.attention_bias;
+  REIN_ASSIGN_OR_RETURN(config.mlp_bias, text.Bool("mlp_bias", false));
+  return absl::OkStatus();
+}
+
 std::string RenderConfigJson(const Json& json, const LlamaConfig& text, const std::string& dtype) {
   Json rendered = json;
   RenderRope(text, TextObject(rendered));

@@ -17,6 +17,9 @@ namespace rein::models {
 absl::Status ReadLlamaConfig(const Fields& text, absl::Span<const char* const> rope_types,
                              LlamaConfig& config);
 
+// The same for text models of the type "llama", which may also have biases in attention and feed-forward.
+absl::Status ReadOwnLlamaConfig(const Fields& text, LlamaConfig& config);
+
 // config.json as a folder that Rein writes holds it: everything of `json` kept, rope settings of the text
 // model in the old and the new spelling, the dtype given.
 std::string RenderConfigJson(const Json& json, const LlamaConfig& text, const std::string& dtype);

@@ -87,15 +87,6 @@ absl::Status ReadVision(const Fields& vision, int64_t text_hidden, Qwen2VlVision
   return CheckVision(vision, config, text_hidden);
 }
 
-// A special token that must be in the vocabulary.
-absl::StatusOr<int64_t> ReadToken(const Fields& root, const std::string& key, int64_t fallback,
-                                  int64_t vocab_size) {
-  REIN_ASSIGN_OR_RETURN(const int64_t id, root.Int(key, fallback, 0, vocab_size - 1));
-  if (id < vocab_size) return id;
-  return root.Error(key, absl::StrCat("is missing and its default, ", fallback,
-                                      ", is outside the vocabulary of ", vocab_size));
-}
-
 }  // namespace
 
 absl::StatusOr<Qwen2VlConfig> ParseQwen2VlConfig(const Json& json, const std::string& where) {
@@ -109,7 +100,7 @@ absl::StatusOr<Qwen2VlConfig> ParseQwen2VlConfig(const Json& json, const std::st
   REIN_ASSIGN_OR_RETURN(const Fields vision, root.Object("vision_config"));
   REIN_RETURN_IF_ERROR(ReadVision(vision, config.text.hidden, config.vision));
   REIN_ASSIGN_OR_RETURN(config.image_token_id,
-                        ReadToken(root, "image_token_id", config.image_token_id, config.text.vocab_size));
+                        ReadTokenId(root, "image_token_id", config.image_token_id, config.text.vocab_size));
   REIN_ASSIGN_OR_RETURN(config.video_token_id,
                         root.Int("video_token_id", config.video_token_id, 0, int64_t{1} << 31));
   return config;

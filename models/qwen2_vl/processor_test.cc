@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "models/processor_case.h"
 #include "models/qwen2_vl/chat_template.h"
-#include "models/test_support.h"
 
 namespace rein::models {
 namespace {
@@ -13,32 +13,14 @@ using absl::StatusCode;
 
 constexpr char kFolder[] = "qwen2_vl/processor";
 
-data::RgbImage Picture(int64_t index) {
-  const at::Tensor levels =
-      ReadAsMap(Fixture(kFolder) / "pictures.safetensors").at(absl::StrCat("picture.", index));
-  data::RgbImage image{static_cast<int>(levels.size(1)), static_cast<int>(levels.size(0)), {}};
-  image.pixels.assign(levels.const_data_ptr<uint8_t>(), levels.const_data_ptr<uint8_t>() + levels.numel());
-  return image;
-}
-
-std::unique_ptr<Processor> LoadGood(const std::filesystem::path& folder = Fixture(kFolder)) {
-  auto processor = Processor::Load(folder);
-  EXPECT_TRUE(processor.ok()) << processor.status();
-  return processor.ok() ? *std::move(processor) : nullptr;
-}
+std::unique_ptr<Processor> LoadFixture() { return LoadGood(Fixture(kFolder)); }
 
 std::vector<ProcessedImage> Processed(const Processor& processor, int64_t count) {
-  std::vector<ProcessedImage> images;
-  for (int64_t i = 0; i < count; ++i) {
-    auto image = processor.ProcessImage(Picture(i));
-    EXPECT_TRUE(image.ok()) << image.status();
-    images.push_back(*std::move(image));
-  }
-  return images;
+  return ProcessedPictures(processor, kFolder, count);
 }
 
 TEST(Qwen2VlProcessor, GivesThePromptsOfTransformers) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   const Json cases = Json::parse(*ReadFile(Fixture(kFolder) / "cases.json"));
   ASSERT_EQ(cases.size(), 3u);
   for (const Json& test : cases) {
@@ -57,7 +39,7 @@ TEST(Qwen2VlProcessor, GivesThePromptsOfTransformers) {
 }
 
 TEST(Qwen2VlProcessor, GivesThePatchesOfTransformers) {
-  const auto pictures = Processed(*LoadGood(), 2);
+  const auto pictures = Processed(*LoadFixture(), 2);
   const at::Tensor ours = at::cat({pictures[0].pixels, pictures[1].pixels});
   EXPECT_LT(MaxDifference(ours, ReadAsMap(Fixture(kFolder) / "pictures.safetensors").at("pixels")), 1e-5);
 }
@@ -67,12 +49,12 @@ TEST(Qwen2VlProcessor, TakesTheFamilysTemplateWhereThereIsNone) {
   const auto model = folder.CopyOf(kFolder);
   EXPECT_EQ(*ReadFile(model / "chat_template.jinja"), kQwen2VlChatTemplate);
   std::filesystem::remove(model / "chat_template.jinja");
-  const auto pictures = Processed(*LoadGood(), 1);
-  EXPECT_EQ(*LoadGood(model)->EncodePrompt("Hi", pictures), *LoadGood()->EncodePrompt("Hi", pictures));
+  const auto pictures = Processed(*LoadFixture(), 1);
+  EXPECT_EQ(*LoadGood(model)->EncodePrompt("Hi", pictures), *LoadFixture()->EncodePrompt("Hi", pictures));
 }
 
 TEST(Qwen2VlProcessor, DecodesTheAnswersThatItEncodes) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   for (const std::string answer : {"A red circle.", "", " spaced ", "日本 🙂", "two\nlines"}) {
     const std::vector<int32_t> tokens = processor->EncodeResponse(answer);
     EXPECT_EQ(tokens.back(), 422);  // <|im_end|>
@@ -81,7 +63,7 @@ TEST(Qwen2VlProcessor, DecodesTheAnswersThatItEncodes) {
 }
 
 TEST(Qwen2VlProcessor, SamplesNeitherPicturesNorVideos) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   EXPECT_EQ(processor->end_tokens(), (std::vector<int32_t>{422, 420}));
   const at::Tensor allowed = processor->AllowedTokens(448);
   for (int64_t id : {425, 426, 427}) EXPECT_FALSE(allowed[id].item<bool>()) << id;  // the last: unknown
@@ -90,7 +72,7 @@ TEST(Qwen2VlProcessor, SamplesNeitherPicturesNorVideos) {
 }
 
 TEST(Qwen2VlProcessor, RefusesAQuestionWithAPlaceholder) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   ExpectError(processor->EncodePrompt("<|image_pad|>", {}).status(), StatusCode::kInvalidArgument,
               {"<|image_pad|>"});
 }
