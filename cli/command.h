@@ -30,5 +30,6 @@ void AddLogitsCommand(CLI::App& rein, Action& action);
 void AddScoreCommand(CLI::App& rein, Action& action);
 void AddGenerateCommand(CLI::App& rein, Action& action);
 void AddEvalCommand(CLI::App& rein, Action& action);
+void AddPlanCommand(CLI::App& rein, Action& action);
 
 }  // namespace rein::cli

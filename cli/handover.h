@@ -22,6 +22,7 @@ inline constexpr HandedOverVerb kHandedOverVerbs[] = {
     {"generate", "rein-models", "Answer a prompt, with or without pictures"},
     {"score", "rein-models", "Print the score of an answer; of a cost model, > 0 means unsafe"},
     {"logits", "rein-models", "Write input_ids [T] and logits [T, V] of a prompt to a safetensors file"},
+    {"plan", "rein-models", "Say how much memory a job needs, and whether it fits"},
     {"data", "rein-data", "Make the built-in data, or look into a data set"},
 };
 

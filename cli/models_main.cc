@@ -4,6 +4,7 @@
 
 int main(int argc, char** argv) {
   using namespace rein::cli;
-  return RunCommandLine(
-      argc, argv, {AddTrainCommand, AddEvalCommand, AddGenerateCommand, AddScoreCommand, AddLogitsCommand});
+  return RunCommandLine(argc, argv,
+                        {AddTrainCommand, AddEvalCommand, AddGenerateCommand, AddScoreCommand,
+                         AddLogitsCommand, AddPlanCommand});
 }

@@ -54,6 +54,7 @@ void DecoderModel::AddDecoder(const LlamaConfig& config, const DecoderNames& nam
   shape_.heads = config.heads;
   shape_.kv_heads = config.kv_heads;
   shape_.head_dim = config.head_dim;
+  shape_.intermediate = config.intermediate;
   shape_.max_positions = config.max_positions;
 }
 
@@ -88,6 +89,12 @@ absl::StatusOr<std::unique_ptr<VisionLanguageModel>> DecoderModel::MakeRandom(
   REIN_ASSIGN_OR_RETURN(std::unique_ptr<DecoderModel> model, Make(folder, options, make));
   model->parameters_.DrawAll(seed);
   return model;
+}
+
+absl::StatusOr<std::unique_ptr<VisionLanguageModel>> DecoderModel::Outline(
+    const std::filesystem::path& folder, LoadOptions options, Maker make) {
+  options.device = at::kMeta;
+  return Make(folder, options, make);
 }
 
 absl::StatusOr<std::vector<WeightRead>> DecoderModel::PlanReads(const std::vector<SafetensorsFile>& files) {

@@ -41,6 +41,10 @@ class DecoderModel : public VisionLanguageModel {
                                                                          const LoadOptions& options,
                                                                          Maker make);
 
+  // Tensors of device meta, whatever `options` say.
+  static absl::StatusOr<std::unique_ptr<VisionLanguageModel>> Outline(const std::filesystem::path& folder,
+                                                                      LoadOptions options, Maker make);
+
   const ModelShape& shape() const override { return shape_; }
   absl::StatusOr<at::Tensor> Forward(const PackedInput& input) override;
   absl::StatusOr<at::Tensor> ForwardCached(const CachedInput& input, KvCache& cache) override;

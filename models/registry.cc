@@ -67,6 +67,13 @@ absl::StatusOr<std::unique_ptr<VisionLanguageModel>> MakeRandomModel(const std::
   return DecoderModel::MakeRandom(folder, seed, options, family->make);
 }
 
+absl::StatusOr<std::unique_ptr<VisionLanguageModel>> OutlineModel(const std::filesystem::path& folder,
+                                                                  at::ScalarType dtype) {
+  REIN_RETURN_IF_ERROR(CheckDtype(dtype));
+  REIN_ASSIGN_OR_RETURN(const Family* family, FamilyOf(folder));
+  return DecoderModel::Outline(folder, {.dtype = dtype}, family->make);
+}
+
 absl::StatusOr<std::unique_ptr<Processor>> Processor::Load(const std::filesystem::path& folder) {
   REIN_ASSIGN_OR_RETURN(const Family* family, FamilyOf(folder));
   return family->load_processor(folder);

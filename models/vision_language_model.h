@@ -66,6 +66,7 @@ struct ModelShape {
   int64_t heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
+  int64_t intermediate = 0;  // of the feed-forward of a decoder layer
   int64_t max_positions = 0;
   int64_t image_token_id = -1;
   // Placeholders of one picture that stand side by side, with other tokens between such runs; 0: all do.
@@ -159,6 +160,11 @@ absl::StatusOr<std::unique_ptr<VisionLanguageModel>> LoadModel(const std::filesy
 absl::StatusOr<std::unique_ptr<VisionLanguageModel>> MakeRandomModel(const std::filesystem::path& folder,
                                                                      uint64_t seed,
                                                                      const LoadOptions& options = {});
+
+// The model that config.json describes, with tensors that have a shape and no memory (device meta): for
+// counting. Weights are neither looked for nor read, and there is no score head. Errors: as LoadModel.
+absl::StatusOr<std::unique_ptr<VisionLanguageModel>> OutlineModel(const std::filesystem::path& folder,
+                                                                  at::ScalarType dtype = at::kFloat);
 
 // Writes a folder that transformers loads: safetensors in shards of at most `max_shard_bytes` with index,
 // config, tokenizer, preprocessor; fsynced. `folder` must not exist or be empty; it appears whole or not at

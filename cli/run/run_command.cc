@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/handover.h"
 #include "cli/report/report.h"
+#include "cli/run/memory_check.h"
 #include "cli/run/run_folder.h"
 #include "cli/run/stop_signals.h"
 #include "cli/run/supervisor.h"
@@ -52,7 +53,11 @@ absl::StatusOr<Outcome> Supervise(const RunFolder& folder) {
   return supervisor.Run();
 }
 
-absl::Status Run(const RunRequest& request) {
+absl::Status Run(const RunRequest& request, bool check_memory) {
+  if (check_memory) {
+    REIN_ASSIGN_OR_RETURN(const fs::path programs, ProgramFolder());
+    REIN_RETURN_IF_ERROR(CheckMemory(programs, request));
+  }
   REIN_ASSIGN_OR_RETURN(const RunFolder folder, PrepareRunFolder(request, absl::Now()));
   if (folder.finished) {
     printf("this run has finished its %lld steps already; raise steps to go on\nrun folder: %s\n",
@@ -116,16 +121,19 @@ void AddRunCommand(CLI::App& rein, Action& action) {
   verb->add_option("--run-dir", request->run_dir, "run folder; default: a new runs/NAME-TIME")
       ->type_name("DIR");
   verb->add_flag("--resume", request->resume, "go on with the run of --run-dir from its last commit");
+  auto skip_memory_check = std::make_shared<bool>(false);
+  verb->add_flag("--skip-memory-check", *skip_memory_check,
+                 "start although the job does not fit into memory (rein plan)");
   verb->footer(
       "Ctrl-C, like a terminal that is closed, finishes the step, commits and ends; a second Ctrl-C ends at "
       "once. Exit status 0: the job "
       "finished; 1: it failed or was stopped before its last step.");
-  verb->callback([request, &action] {
+  verb->callback([request, skip_memory_check, &action] {
     if (request->job_file.empty() && !request->resume) throw CLI::RequiredError("job");
     if (request->resume && request->run_dir.empty()) {
       throw CLI::ValidationError("--resume", "needs --run-dir: the folder of the run to go on with");
     }
-    action = [request] { return Run(*request); };
+    action = [request, skip_memory_check] { return Run(*request, !*skip_memory_check); };
   });
 }
 

@@ -37,6 +37,13 @@ TEST(BadInputJob, IsRefusedBeforeAnythingStarts) {
   ExpectJobFails("bad_port", {"actors.0.port=5000", "actors.2.port=5000"}, "share port 5000");
 }
 
+TEST(BadInputJob, ThatCannotFitIsRefusedBeforeAnythingStarts) {
+  Job job("too_large", {"rollout.kv_cache_bytes=1000000000000000"});
+  EXPECT_EQ(job.Wait(), 1);
+  EXPECT_THAT(job.Output(), HasSubstr("it does not fit: cpu needs 909 TiB"));
+  EXPECT_FALSE(fs::exists(job.folder() / "job.yaml"));
+}
+
 TEST(BadInputModel, TruncatedWeightsAreNamed) {
   const fs::path model = DamagedCopy("truncated");
   fs::resize_file(model / "model.safetensors", fs::file_size(model / "model.safetensors") - 100);

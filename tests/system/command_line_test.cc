@@ -11,8 +11,9 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(CommandLine, SaysHowItIsUsed) {
-  for (const char* command : {"run", "status", "swap", "pause", "resume", "checkpoint", "stop", "train",
-                              "eval", "logits", "score", "generate", "data", "trace", "report", "version"}) {
+  for (const char* command :
+       {"run", "status", "swap", "pause", "resume", "checkpoint", "stop", "train", "plan", "eval", "logits",
+        "score", "generate", "data", "trace", "report", "version"}) {
     const CommandResult help = RunCommand({"rein", command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command << help.err;
     EXPECT_THAT(help.out, HasSubstr(command));

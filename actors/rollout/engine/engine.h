@@ -77,6 +77,9 @@ class Engine {
                                                         const models::Processor* processor,
                                                         const EngineOptions& options);
   virtual ~Engine() = default;
+  // Bytes of the KV cache that Create would make. Errors: INVALID_ARGUMENT (options).
+  static absl::StatusOr<int64_t> CacheBytes(const models::VisionLanguageModel& model,
+                                            const EngineOptions& options);
 
   // Queues a request. Errors: INVALID_ARGUMENT (empty, too long for prompt or response budget or cache,
   // placeholders and features disagree, bad sampling options): says both numbers; the engine is unchanged.

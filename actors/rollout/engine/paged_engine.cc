@@ -79,6 +79,18 @@ absl::Status CheckOptions(const EngineOptions& options) {
   return absl::OkStatus();
 }
 
+int64_t BlockBytes(const models::VisionLanguageModel& model, int64_t block_tokens) {
+  const models::ModelShape& shape = model.shape();
+  const models::KvCache::Shape block{.layers = shape.layers,
+                                     .blocks = 1,
+                                     .block_tokens = block_tokens,
+                                     .kv_heads = shape.kv_heads,
+                                     .head_dim = shape.head_dim};
+  const at::ScalarType dtype =
+      model.tensors().empty() ? at::kFloat : model.tensors().front().second.scalar_type();
+  return models::KvCache::BlockBytes(block, dtype);
+}
+
 // Blocks that the options ask for. Errors: INVALID_ARGUMENT (not even one block).
 absl::StatusOr<int64_t> CacheBlocks(const models::VisionLanguageModel& model, const EngineOptions& options) {
   const models::ModelShape& shape = model.shape();
@@ -88,14 +100,7 @@ absl::StatusOr<int64_t> CacheBlocks(const models::VisionLanguageModel& model, co
     // Each may share nothing, and every prompt's prefix keeps a last block of its own.
     return options.max_batch * ((longest + options.block_tokens - 1) / options.block_tokens + 1);
   }
-  const models::KvCache::Shape block{.layers = shape.layers,
-                                     .blocks = 1,
-                                     .block_tokens = options.block_tokens,
-                                     .kv_heads = shape.kv_heads,
-                                     .head_dim = shape.head_dim};
-  const at::ScalarType dtype =
-      model.tensors().empty() ? at::kFloat : model.tensors().front().second.scalar_type();
-  const int64_t block_bytes = models::KvCache::BlockBytes(block, dtype);
+  const int64_t block_bytes = BlockBytes(model, options.block_tokens);
   if (options.cache_bytes < block_bytes) {
     return absl::InvalidArgumentError(absl::StrCat("a KV cache of ", options.cache_bytes,
                                                    " bytes holds no block; one takes ", block_bytes,
@@ -105,6 +110,13 @@ absl::StatusOr<int64_t> CacheBlocks(const models::VisionLanguageModel& model, co
 }
 
 }  // namespace
+
+absl::StatusOr<int64_t> Engine::CacheBytes(const models::VisionLanguageModel& model,
+                                           const EngineOptions& options) {
+  REIN_RETURN_IF_ERROR(CheckOptions(options));
+  REIN_ASSIGN_OR_RETURN(const int64_t blocks, CacheBlocks(model, options));
+  return blocks * BlockBytes(model, options.block_tokens);
+}
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(models::VisionLanguageModel* model,
                                                        const models::Processor* processor,
