@@ -17,7 +17,7 @@ absl::Status LoadStatus(const std::filesystem::path& folder) { return LoadModel(
 template <typename Change>
 absl::Status LoadChanged(Change change) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("grouped_queries");
+  const auto model = folder.CopyOf("llava/grouped_queries");
   auto tensors = ReadSafetensors(model / "model.safetensors");
   EXPECT_TRUE(tensors.ok());
   change(*tensors);
@@ -57,7 +57,7 @@ TEST(LoadModel, RefusesOneTensorUnderTwoSpellings) {
 
 TEST(LoadModel, RefusesEveryTruncationOfTheWeights) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("grouped_queries");
+  const auto model = folder.CopyOf("llava/grouped_queries");
   const std::string whole = *ReadFile(model / "model.safetensors");
   for (size_t length = 0; length < whole.size(); length += 1 + whole.size() / 97) {
     Write(model / "model.safetensors", absl::string_view(whole).substr(0, length));
@@ -67,7 +67,7 @@ TEST(LoadModel, RefusesEveryTruncationOfTheWeights) {
 
 TEST(LoadModel, RefusesPicklesAndSaysHowToConvert) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("plain");
+  const auto model = folder.CopyOf("llava/plain");
   std::filesystem::rename(model / "model.safetensors", model / "pytorch_model.bin");
   ExpectError(LoadStatus(model), StatusCode::kUnimplemented, {"pickled", "python -c", "save_pretrained"});
   ExpectError(ModelDigest(model).status(), StatusCode::kUnimplemented, {"pickled"});
@@ -77,21 +77,21 @@ TEST(LoadModel, NamesMissingAndBrokenFiles) {
   const TestFolder folder;
   ExpectError(LoadStatus(folder / "nowhere"), StatusCode::kNotFound, {"nowhere"});
   ExpectError(LoadStatus(folder.path()), StatusCode::kNotFound, {"config.json"});
-  const auto model = folder.CopyOf("plain");
+  const auto model = folder.CopyOf("llava/plain");
   std::filesystem::remove(model / "model.safetensors");
   ExpectError(LoadStatus(model), StatusCode::kNotFound, {"model.safetensors"});
   Write(model / "config.json", "{\"model_type\": \"llava\"");
   ExpectError(LoadStatus(model), StatusCode::kInvalidArgument, {"config.json"});
   Write(model / "config.json", "{}");
   ExpectError(LoadStatus(model), StatusCode::kUnimplemented, {"model_type", "llava"});
-  ExpectError(LoadModel(Fixture("plain"), {.dtype = at::kLong}).status(), StatusCode::kUnimplemented,
+  ExpectError(LoadModel(Fixture("llava/plain"), {.dtype = at::kLong}).status(), StatusCode::kUnimplemented,
               {"float32"});
 }
 
 TEST(LoadModel, ChecksTheIndexOfShards) {
   const auto refuse = [](auto change, std::initializer_list<std::string> texts) {
     const TestFolder folder;
-    const auto model = folder.CopyOf("sharded_biases_old_theta");
+    const auto model = folder.CopyOf("llava/sharded_biases_old_theta");
     const auto file = model / "model.safetensors.index.json";
     Json index = Json::parse(*ReadFile(file));
     change(index);
@@ -110,7 +110,7 @@ TEST(LoadModel, ChecksTheIndexOfShards) {
 
 TEST(LoadModel, NamesAMissingShard) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("sharded_biases_old_theta");
+  const auto model = folder.CopyOf("llava/sharded_biases_old_theta");
   std::filesystem::remove(model / "model-00002-of-00003.safetensors");
   ExpectError(LoadStatus(model), StatusCode::kNotFound, {"model-00002-of-00003.safetensors"});
 }
@@ -123,7 +123,7 @@ TEST(LoadModel, IgnoresBuffersOfOldFoldersAndTheHeadOfTiedModels) {
                                      at::ones({1, 5}, at::kLong));
               }).ok());
   const TestFolder folder;
-  const auto model = folder.CopyOf("tied_one_kv_head");
+  const auto model = folder.CopyOf("llava/tied_one_kv_head");
   auto tensors = ReadSafetensors(model / "model.safetensors");
   tensors->emplace_back("lm_head.weight", at::ones({96, 32}));
   ASSERT_TRUE(WriteSafetensors(model / "model.safetensors", *tensors).ok());
@@ -132,7 +132,7 @@ TEST(LoadModel, IgnoresBuffersOfOldFoldersAndTheHeadOfTiedModels) {
 
 TEST(SaveModel, RefusesAFolderThatIsNotEmpty) {
   const TestFolder folder;
-  const auto model = LoadModel(Fixture("plain"));
+  const auto model = LoadModel(Fixture("llava/plain"));
   ASSERT_TRUE(model.ok());
   Write(folder / "precious", "x");
   ExpectError(SaveModel(**model, folder.path()), StatusCode::kAlreadyExists, {"not empty"});
@@ -143,7 +143,7 @@ TEST(SaveModel, RefusesAFolderThatIsNotEmpty) {
 
 TEST(SaveModel, KeepsSideFilesEvenWhenTheSourceIsGone) {
   const TestFolder folder;
-  const auto source = folder.CopyOf("plain");
+  const auto source = folder.CopyOf("llava/plain");
   Write(source / "tokenizer.json", "{\"any\": 1}");
   Write(source / "unrelated.txt", "x");
   const auto model = LoadModel(source);
@@ -156,7 +156,7 @@ TEST(SaveModel, KeepsSideFilesEvenWhenTheSourceIsGone) {
 
 TEST(SaveModel, WritesClassicNamesAndConvertsDtypes) {
   const TestFolder folder;
-  const auto model = LoadModel(Fixture("head_dim_and_theta"), {.dtype = at::kBFloat16});
+  const auto model = LoadModel(Fixture("llava/head_dim_and_theta"), {.dtype = at::kBFloat16});
   ASSERT_TRUE(model.ok());
   ASSERT_TRUE(SaveModel(**model, folder / "saved").ok());
   for (const auto& [name, tensor] : ReadAsMap(folder / "saved/model.safetensors")) {
@@ -168,15 +168,15 @@ TEST(SaveModel, WritesClassicNamesAndConvertsDtypes) {
 
 TEST(ModelDigest, ChangesWithWeightsAndConfigurationOnly) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("plain");
+  const auto model = folder.CopyOf("llava/plain");
   const std::string before = *ModelDigest(model);
   EXPECT_EQ(before.size(), 64u);
-  EXPECT_EQ(before, *ModelDigest(Fixture("plain")));
+  EXPECT_EQ(before, *ModelDigest(Fixture("llava/plain")));
   Write(model / "README.md", "x");
   EXPECT_EQ(*ModelDigest(model), before);
   Write(model / "config.json", *ReadFile(model / "config.json") + " ");
   EXPECT_NE(*ModelDigest(model), before);
-  std::filesystem::copy(Fixture("plain") / "config.json", model / "config.json",
+  std::filesystem::copy(Fixture("llava/plain") / "config.json", model / "config.json",
                         std::filesystem::copy_options::overwrite_existing);
   std::string weights = *ReadFile(model / "model.safetensors");
   weights.back() ^= 1;

@@ -18,7 +18,7 @@ using testing::HasSubstr;
 constexpr char kQuery[] = "language_model.model.layers.1.self_attn.q_proj";
 
 std::unique_ptr<VisionLanguageModel> Plain() {
-  auto model = LoadModel(Fixture("plain"));
+  auto model = LoadModel(Fixture("llava/plain"));
   EXPECT_TRUE(model.ok()) << model.status();
   return *std::move(model);
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -45,8 +46,14 @@ class Processor {
   // bool [vocab_size]: ids that may be sampled; image placeholders, padding and ids past the tokenizer may
   // not.
   virtual at::Tensor AllowedTokens(int64_t vocab_size) const = 0;
+  // Ids of the tokenizer go from 0 to below this.
+  virtual int64_t tokenizer_size() const = 0;
   // SHA-256 of tokenizer.json.
   virtual const std::string& tokenizer_digest() const = 0;
 };
+
+// That every id of the tokenizer has an embedding: what brings the two together calls it. Errors:
+// INVALID_ARGUMENT.
+absl::Status CheckVocabulary(const Processor& processor, const VisionLanguageModel& model);
 
 }  // namespace rein::models

@@ -113,6 +113,15 @@ absl::Status FindBeginning(const std::filesystem::path& folder, TextSide& side) 
 
 }  // namespace
 
+absl::Status CheckVocabulary(const Processor& processor, const VisionLanguageModel& model) {
+  const int64_t tokens = processor.tokenizer_size(), rows = model.shape().vocab_size;
+  if (tokens <= rows) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      model.source().string(), ": tokenizer.json has ids up to ", tokens - 1, ", the embedding only ", rows,
+      " rows (vocab_size in config.json); use the tokenizer of "
+      "this model, or resize the embedding with transformers' resize_token_embeddings"));
+}
+
 absl::StatusOr<Json> ReadConfig(const std::filesystem::path& folder) {
   return ReadJsonObject(folder / "config.json", kMaxJsonBytes);
 }

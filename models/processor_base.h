@@ -55,6 +55,7 @@ class ProcessorBase : public Processor {
   std::string Decode(absl::Span<const int32_t> tokens) const override;
   const std::vector<int32_t>& end_tokens() const override { return text_.end_tokens; }
   at::Tensor AllowedTokens(int64_t vocab_size) const override;
+  int64_t tokenizer_size() const override { return text_.tokenizer.size(); }
   const std::string& tokenizer_digest() const override { return text_.digest; }
 
  protected:

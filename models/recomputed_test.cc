@@ -52,8 +52,8 @@ TEST(Recomputed, IsTheBlockItselfWithoutGradients) {
 
 // Gradients of all tensors of a loss over two passes, with a picture.
 NamedTensors Gradients(bool recompute) {
-  auto model = LoadModel(Fixture("grouped_queries")).value();
-  const auto data = ReadAsMap(Fixture("grouped_queries") / "expected.safetensors");
+  auto model = LoadModel(Fixture("llava/grouped_queries")).value();
+  const auto data = ReadAsMap(Fixture("llava/grouped_queries") / "expected.safetensors");
   EXPECT_TRUE(TrainableParameters(*model, {}).ok());
   model->CheckpointActivations(recompute);
   const int64_t length = data.at("lengths")[0].item<int64_t>();

@@ -9,6 +9,8 @@
 #include "models/json.h"
 #include "models/llava/model.h"
 #include "models/llava/processor.h"
+#include "models/llava_next/model.h"
+#include "models/llava_next/processor.h"
 #include "models/processor.h"
 #include "models/qwen2_vl/model.h"
 #include "models/qwen2_vl/processor.h"
@@ -26,6 +28,7 @@ struct Family {
 constexpr Family kFamilies[] = {
     {"idefics3", Idefics3Model::Make, Idefics3Processor::Load},
     {"llava", LlavaModel::Make, LlavaProcessor::Load},
+    {"llava_next", LlavaNextModel::Make, LlavaNextProcessor::Load},
     {"qwen2_vl", Qwen2VlModel::Make, Qwen2VlProcessor::Load},
     {"smolvlm", Idefics3Model::Make, Idefics3Processor::Load},
 };

@@ -136,16 +136,16 @@ class VisionLanguageModel {
   KvCache MakeCache(int64_t blocks, int64_t block_tokens) const;
 };
 
-struct LoadOptions {
 // Told of bytes of the files: how many of those that are kept have been read.
 using LoadProgressFn = std::function<void(int64_t done, int64_t total)>;
 // "llava-7b 42 %, 5.9 of 14.1 GB".
 std::string LoadProgressText(const std::filesystem::path& folder, int64_t done, int64_t total);
 
+struct LoadOptions {
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
-};
   LoadProgressFn progress = nullptr;  // called from time to time, on the thread that loads
+};
 
 // Loads a Hugging Face folder of any supported family (config.json: model_type). Memory beside the weights
 // themselves: one chunk a thread, whatever the dtypes of file and model are. Names, shapes and dtypes are

@@ -56,8 +56,8 @@ std::vector<Sequence> FixtureSequences(const std::map<std::string, at::Tensor>& 
 }
 
 TEST(LoraStep, IsThatOfPeft) {
-  const auto model = models::LoadModel(Fixture("models/plain")).value();
-  const auto data = Read(Fixture("models/plain") / "expected.safetensors");
+  const auto model = models::LoadModel(Fixture("models/llava/plain")).value();
+  const auto data = Read(Fixture("models/llava/plain") / "expected.safetensors");
   const auto expected = Read(Fixture("training/lora_step") / "expected.safetensors");
   const models::LoraOptions options{
       .rank = 4, .alpha = 6, .targets = {"q_proj", "v_proj", "gate_proj", "down_proj"}};

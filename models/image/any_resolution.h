@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "models/json.h"
+
 namespace rein::models {
 
 struct Resolution {
@@ -29,5 +32,21 @@ struct FeatureWindow {
 
 // `size`: features down and across all tiles.
 FeatureWindow UnpaddedFeatures(Resolution original, Resolution size);
+
+// How pictures are cut, and how many features the vision tower makes of a tile.
+struct Tiling {
+  std::vector<Resolution> pinpoints;  // sizes that pictures are resized into, multiples of tile_side
+  int64_t tile_side = 0;              // pixels
+  int64_t features_across = 0;        // of one tile; as many down
+
+  // Reads "image_grid_pinpoints". Errors: INVALID_ARGUMENT, UNIMPLEMENTED (a pinpoint that is no whole number
+  // of tiles).
+  static absl::StatusOr<Tiling> Read(const Fields& fields, int64_t tile_side, int64_t features_across);
+
+  // Tiles down and across of a picture.
+  Resolution Tiles(Resolution original) const;
+  // Where a picture's features lie among those of its tiles.
+  FeatureWindow Features(Resolution original) const;
+};
 
 }  // namespace rein::models

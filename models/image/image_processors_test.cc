@@ -72,9 +72,9 @@ TEST(ImageProcessors, CountAsTransformersAtTheSettingsOfReleasedModels) {
   size_t rows = 0;
   for (const Json& row : ReadJson("counts.json")) {
     const Resolution size{row["height"], row["width"]};
-    const Resolution best = SelectBestResolution(size, next->pinpoints());
+    const Resolution best = SelectBestResolution(size, next->tiling().pinpoints);
     EXPECT_EQ(best, (Resolution{row["best"][0], row["best"][1]})) << row;
-    EXPECT_EQ(next->Features(size).count() + 576, row["next"].get<int64_t>()) << row;
+    EXPECT_EQ(next->tiling().Features(size).count() + 576, row["next"].get<int64_t>()) << row;
     for (const auto& [name, low, high] :
          {std::tuple("hub", 3136, 12'845'056), std::tuple("small", 256 * 196, 640 * 196)}) {
       const auto resized = SmartResize(size, 28, low, high);
@@ -93,7 +93,7 @@ TEST(LlavaNextImageProcessor, CountsTheFeaturesOfPublishedExamples) {
   const auto processor = LlavaNextImageProcessor::Parse(Fields(config, "p.json"), 14, 576);
   ASSERT_TRUE(processor.ok()) << processor.status();
   const auto count = [&](int64_t height, int64_t width) {
-    return 576 + processor->Features({height, width}).count();
+    return 576 + processor->tiling().Features({height, width}).count();
   };
   EXPECT_EQ(count(480, 640), 2340);
   EXPECT_EQ(count(640, 480), 2352);

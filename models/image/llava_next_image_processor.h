@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "data/image.h"
@@ -26,22 +26,16 @@ class LlavaNextImageProcessor {
   // newlines. Errors: INVALID_ARGUMENT (empty or extreme image).
   absl::StatusOr<ProcessedImage> Process(const data::RgbImage& image) const;
 
-  // Where a picture's features lie among those of its tiles.
-  FeatureWindow Features(Resolution original) const;
-
-  int64_t tile_side() const { return tile_side_; }  // pixels
-  const std::vector<Resolution>& pinpoints() const { return pinpoints_; }
+  const Tiling& tiling() const { return tiling_; }
 
  private:
-  LlavaNextImageProcessor(ClipImageProcessor clip, int64_t patch_size, int64_t base_features)
-      : clip_(std::move(clip)), patch_size_(patch_size), base_features_(base_features) {}
-  absl::Status ParsePinpoints(const Fields& fields);
-  absl::Status CheckTiles(const Fields& fields) const;
+  LlavaNextImageProcessor(ClipImageProcessor clip, Tiling tiling, int64_t base_features)
+      : clip_(std::move(clip)), tiling_(std::move(tiling)), base_features_(base_features) {}
+  absl::Status CheckTile(const Fields& fields) const;
 
   ClipImageProcessor clip_;  // of every tile
-  int64_t patch_size_, base_features_;
-  int64_t tile_side_ = 0;
-  std::vector<Resolution> pinpoints_;
+  Tiling tiling_;
+  int64_t base_features_;
 };
 
 }  // namespace rein::models

@@ -4,13 +4,17 @@
 #include "base/status.h"
 #include "models/config_fields.h"
 #include "models/llama/config.h"
+#include "models/llama/mistral_config.h"
 
 namespace rein::models {
 namespace {
 
 absl::Status ReadText(const Fields& text, LlamaConfig& config) {
   REIN_ASSIGN_OR_RETURN(const std::string type, text.String("model_type", "llama"));
-  if (type != "llama" && type != "llava") return text.Unsupported("model_type", type, "llama");
+  if (type == "mistral") return ReadMistralConfig(text, config);
+  // Folders that keep the text settings at the root have the family's name there.
+  if (type != "llama" && type != "llava" && type != "llava_next")
+    return text.Unsupported("model_type", type, "llama, mistral");
   return ReadOwnLlamaConfig(text, config);
 }
 
@@ -26,6 +30,15 @@ ClipVisionConfig LargeTower() {
       .hidden = 1024, .intermediate = 4096, .layers = 24, .heads = 16, .image_size = 336, .patch_size = 14};
 }
 
+absl::StatusOr<bool> ReadKeepClassToken(const Fields& root) {
+  const char* key = "vision_feature_select_strategy";
+  REIN_ASSIGN_OR_RETURN(const std::string strategy, root.String(key, "default"));
+  const absl::string_view name = strategy;
+  if (name == "default") return false;
+  if (name == "full") return true;
+  return root.Unsupported(key, strategy, "default, full");
+}
+
 absl::Status ReadFeatures(const Fields& root, LlavaConfig& config) {
   REIN_ASSIGN_OR_RETURN(config.feature_layers, root.IntOrInts("vision_feature_layer", {-2}));
   const int64_t states = config.vision.layers + 1;
@@ -39,11 +52,7 @@ absl::Status ReadFeatures(const Fields& root, LlavaConfig& config) {
     }
     if (layer < 0) layer += states;
   }
-  REIN_ASSIGN_OR_RETURN(const std::string strategy, root.String("vision_feature_select_strategy", "default"));
-  if (strategy != "default" && strategy != "full") {
-    return root.Unsupported("vision_feature_select_strategy", strategy, "default, full");
-  }
-  config.keep_class_token = strategy == "full";
+  REIN_ASSIGN_OR_RETURN(config.keep_class_token, ReadKeepClassToken(root));
   return absl::OkStatus();
 }
 

@@ -1,4 +1,5 @@
-// config.json of a LLaVA-1.5-layout folder, with every default applied.
+// config.json of a LLaVA-1.5-layout folder, and the part of LLaVA-NeXT's that is the same, with every default
+// applied.
 #pragma once
 
 #include <cstdint>

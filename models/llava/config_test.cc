@@ -116,7 +116,8 @@ TEST(LlavaConfig, NamesWhatIsNotSupported) {
   const auto refuse = [](const std::string& text, std::initializer_list<std::string> texts) {
     ExpectError(Parse(text).status(), StatusCode::kUnimplemented, texts);
   };
-  refuse(R"({"text_config": {"model_type": "mistral"}})", {"text_config", "mistral", "llama"});
+  refuse(R"({"text_config": {"model_type": "gemma"}})", {"text_config", "gemma", "llama, mistral"});
+  refuse(R"({"text_config": {"model_type": "mistral"}})", {"sliding_window", "4096", "131072"});
   refuse(R"({"text_config": {"hidden_act": "mish"}})", {"hidden_act", "mish", "silu"});
   refuse(R"({"text_config": {"rope_scaling": {"type": "linear", "factor": 2}}})",
          {"rope_scaling", "linear", "default"});

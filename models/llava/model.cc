@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "base/status.h"
 #include "models/llama/config.h"
 #include "models/llava/names.h"
@@ -14,14 +13,7 @@ namespace rein::models {
 LlavaModel::LlavaModel(const LlavaConfig& config, Origin origin)
     : DecoderModel("llava", config.image_token_id, std::move(origin)),
       config_(config),
-      tower_(config.vision, parameters()),
-      linear1_(
-          parameters().AddLinear("multi_modal_projector.linear_1", config.text.hidden,
-                                 config.vision.hidden * static_cast<int64_t>(config.feature_layers.size()),
-                                 config.projector_bias, config.text.initializer_range)),
-      linear2_(parameters().AddLinear("multi_modal_projector.linear_2", config.text.hidden,
-                                      config.text.hidden, config.projector_bias,
-                                      config.text.initializer_range)) {
+      vision_(config, parameters()) {
   AddDecoder(config.text, {.prefix = "language_model.model.", .head = "language_model.lm_head.weight"});
 }
 
@@ -34,14 +26,9 @@ std::vector<ImageFeatures> LlavaModel::EncodeImages(absl::Span<const ProcessedIm
   if (images.empty()) return {};
   std::vector<at::Tensor> pixels;
   for (const ProcessedImage& image : images) pixels.push_back(image.pixels);
-  const at::Tensor batch = at::cat(pixels).to(device());
-  std::vector<at::Tensor> states = tower_.HiddenStates(batch, config_.feature_layers);
-  at::Tensor chosen = states.size() == 1 ? states[0] : at::cat(states, -1);
-  if (!config_.keep_class_token) chosen = chosen.slice(1, 1);
-  const at::Tensor projected =
-      Apply(linear2_, Activate(config_.projector_activation, Apply(linear1_, chosen)));
+  const at::Tensor encoded = vision_.Encode(at::cat(pixels).to(device()));
   std::vector<ImageFeatures> features;
-  for (at::Tensor& picture : projected.unbind(0)) features.push_back({.features = std::move(picture)});
+  for (at::Tensor& picture : encoded.unbind(0)) features.push_back({.features = std::move(picture)});
   return features;
 }
 
@@ -52,8 +39,7 @@ bool LlavaModel::IsDerived(absl::string_view canonical_name) const {
 }
 
 std::string LlavaModel::VisionPartOf(absl::string_view tensor_name) const {
-  if (absl::StartsWith(tensor_name, "vision_tower.")) return "vision";
-  return absl::StartsWith(tensor_name, "multi_modal_projector.") ? "projector" : "";
+  return LlavaVisionPart(tensor_name);
 }
 
 std::string LlavaModel::RenderConfig(const Json& json, const std::string& dtype) const {

@@ -7,6 +7,7 @@
 
 #include "models/decoder_model.h"
 #include "models/llava/config.h"
+#include "models/llava/vision.h"
 
 namespace rein::models {
 
@@ -26,8 +27,7 @@ class LlavaModel : public DecoderModel {
   LlavaModel(const LlavaConfig& config, Origin origin);
 
   LlavaConfig config_;
-  ClipVisionTower tower_;
-  Linear linear1_, linear2_;
+  LlavaVision vision_;
 };
 
 }  // namespace rein::models

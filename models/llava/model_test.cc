@@ -6,149 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "models/test_support.h"
+#include "models/family_case.h"
 
 namespace rein::models {
 namespace {
 
 using absl::StatusCode;
 
-// Reference data of one configuration, see tests/fixtures/models/make_fixtures.py.
-struct Case {
-  std::unique_ptr<VisionLanguageModel> model;
-  std::map<std::string, at::Tensor> expected;
-  std::vector<ProcessedImage> pictures;
-  PackedInput input;  // without images
-
-  explicit Case(const std::string& name, const LoadOptions& options = {}) {
-    auto loaded = LoadModel(Fixture(name), options);
-    EXPECT_TRUE(loaded.ok()) << loaded.status();
-    model = *std::move(loaded);
-    expected = ReadAsMap(Fixture(name) / "expected.safetensors");
-    for (const at::Tensor& pixels : expected.at("pixels").split(1)) pictures.push_back({.pixels = pixels});
-    input.token_ids = expected.at("token_ids");
-    input.cu_seqlens = {0};
-    for (int64_t i = 0; i < expected.at("lengths").numel(); ++i) {
-      input.cu_seqlens.push_back(input.cu_seqlens.back() + expected.at("lengths")[i].item<int64_t>());
-    }
-  }
-
-  PackedInput WithImages() {
-    PackedInput with = input;
-    with.images = model->EncodeImages(pictures);
-    return with;
-  }
-
-  at::Tensor Logits() {
-    const auto hidden = model->Forward(WithImages());
-    EXPECT_TRUE(hidden.ok()) << hidden.status();
-    return model->Logits(*hidden);
-  }
-};
-
-// Mean negative log-likelihood of every token after the first of its sequence.
-at::Tensor NextTokenLoss(const at::Tensor& logits, const PackedInput& input) {
-  at::Tensor sum = at::zeros({});
-  int64_t count = 0;
-  for (size_t i = 1; i < input.cu_seqlens.size(); ++i) {
-    const int64_t begin = input.cu_seqlens[i - 1], end = input.cu_seqlens[i];
-    const at::Tensor logprobs = at::log_softmax(logits.slice(0, begin, end - 1), -1);
-    const at::Tensor targets = input.token_ids.slice(0, begin + 1, end).unsqueeze(1);
-    sum = sum - logprobs.gather(1, targets).sum();
-    count += end - begin - 1;
-  }
-  return sum / static_cast<double>(count);
-}
-
-class EveryConfiguration : public testing::TestWithParam<std::string> {};
-
-TEST_P(EveryConfiguration, GivesTheLogitsOfTransformers) {
-  const at::NoGradGuard no_grad;
-  Case reference(GetParam());
-  EXPECT_LT(MaxDifference(reference.Logits(), reference.expected.at("logits")), 1e-4);
-}
-
-TEST_P(EveryConfiguration, GivesTheGradientsOfTransformers) {
-  Case reference(GetParam());
-  ASSERT_TRUE(TrainableParameters(*reference.model, {}).ok());
-  const at::Tensor loss = NextTokenLoss(reference.Logits(), reference.input);
-  EXPECT_NEAR(loss.item<double>(), reference.expected.at("loss").item<double>(), 1e-5);
-  torch::autograd::backward({loss}, {});
-  const NamedTensors& tensors = reference.model->tensors();
-  const std::map<std::string, at::Tensor> by_name(tensors.begin(), tensors.end());
-  int compared = 0;
-  for (const auto& [name, gradient] : reference.expected) {
-    if (!name.starts_with("gradient.")) continue;
-    const at::Tensor ours = by_name.at(name.substr(9)).grad();
-    ASSERT_TRUE(ours.defined()) << name;
-    EXPECT_LT(MaxDifference(ours, gradient), 1e-4) << name;
-    ++compared;
-  }
-  EXPECT_GE(compared, 15);
-}
-
-TEST_P(EveryConfiguration, GivesTheSameThroughTheCache) {
-  Case reference(GetParam());
-  const at::NoGradGuard no_grad;
-  const PackedInput packed = reference.WithImages();
-  const auto whole = reference.model->Forward(packed);
-  ASSERT_TRUE(whole.ok());
-  // Three tokens short of the first sequence's end in one go, then one by one; blocks in an unusual order.
-  KvCache cache = reference.model->MakeCache(32, 4);
-  const int64_t length = packed.cu_seqlens[1];
-  CachedInput step;
-  step.sequences.push_back(
-      {.block_table = {9, 2, 30, 4, 5, 6, 1, 0}, .past_tokens = 0, .new_tokens = length - 3});
-  step.images = {packed.images[0]};
-  std::vector<at::Tensor> parts;
-  for (int64_t done = 0; done < length;) {
-    const int64_t count = step.sequences[0].new_tokens;
-    step.token_ids = packed.token_ids.slice(0, done, done + count);
-    const auto hidden = reference.model->ForwardCached(step, cache);
-    ASSERT_TRUE(hidden.ok()) << hidden.status();
-    parts.push_back(*hidden);
-    done += count;
-    step.sequences[0].past_tokens = done;
-    step.sequences[0].new_tokens = 1;
-    step.images.clear();
-  }
-  EXPECT_LT(MaxDifference(at::cat(parts), whole->slice(0, 0, length)), 1e-4);
-}
-
-TEST_P(EveryConfiguration, IsTheSameAfterSavingAndLoading) {
-  const at::NoGradGuard no_grad;
-  Case reference(GetParam());
-  const at::Tensor before = reference.Logits();
-  for (const int64_t max_shard_bytes : {int64_t{5} << 30, int64_t{20'000}}) {
-    const TestFolder folder;
-    ASSERT_TRUE(SaveModel(*reference.model, folder / "saved", max_shard_bytes).ok());
-    const bool single = std::filesystem::exists(folder / "saved/model.safetensors");
-    EXPECT_EQ(single, max_shard_bytes > 1'000'000);
-    auto loaded = LoadModel(folder / "saved");
-    ASSERT_TRUE(loaded.ok()) << loaded.status();
-    reference.model = *std::move(loaded);
-    EXPECT_EQ(MaxDifference(reference.Logits(), before), 0.0);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(LlavaModel, EveryConfiguration,
-                         testing::Values("plain", "grouped_queries", "tied_one_kv_head", "head_dim_and_theta",
-                                         "last_layer_full", "layer_list_and_acts", "sharded_biases_old_theta",
-                                         "bfloat16", "float16_reward_prefix"),
-                         [](const auto& info) { return info.param; });
-
-TEST(LlavaModel, ScoresAsTheHeadSays) {
-  const at::NoGradGuard no_grad;
-  Case reference("float16_reward_prefix");
-  ASSERT_TRUE(reference.model->shape().has_score_head);
-  const at::Tensor scores = reference.model->Scores(*reference.model->Forward(reference.WithImages()));
-  EXPECT_EQ(scores.scalar_type(), at::kFloat);
-  EXPECT_LT(MaxDifference(scores, reference.expected.at("scores")), 1e-4);
-}
-
 TEST(LlavaModel, AddsAScoreHeadThatIsSavedAndRepeatable) {
   const TestFolder folder;
-  Case reference("plain");
+  FamilyCase reference("llava/plain");
   EXPECT_FALSE(reference.model->shape().has_score_head);
   reference.model->AddScoreHead(7);
   const at::Tensor first = reference.model->tensors().back().second.clone();
@@ -165,35 +32,9 @@ TEST(LlavaModel, AddsAScoreHeadThatIsSavedAndRepeatable) {
   EXPECT_TRUE(at::equal((*loaded)->tensors().back().second, first));
 }
 
-TEST(LlavaModel, ComputesInTheDtypeAskedFor) {
-  const at::NoGradGuard no_grad;
-  Case reference("plain", {.dtype = at::kBFloat16});
-  const at::Tensor logits = reference.Logits();
-  EXPECT_EQ(logits.scalar_type(), at::kBFloat16);
-  const at::Tensor exact = reference.expected.at("logits");
-  EXPECT_LT((logits.to(at::kFloat) - exact).norm().item<double>() / exact.norm().item<double>(), 0.05);
-}
-
-TEST(LlavaModel, SharesOnePictureBetweenSequences) {
-  const at::NoGradGuard no_grad;
-  Case reference("plain");
-  const int64_t length = reference.input.cu_seqlens[1];
-  PackedInput twice;
-  twice.token_ids = reference.input.token_ids.slice(0, 0, length).repeat({2});
-  twice.cu_seqlens = {0, length, 2 * length};
-  const auto features = reference.model->EncodeImages(absl::MakeSpan(reference.pictures).subspan(0, 1));
-  twice.images = {features[0], features[0]};
-  const auto hidden = reference.model->Forward(twice);
-  ASSERT_TRUE(hidden.ok());
-  const at::Tensor logits = reference.model->Logits(*hidden);
-  EXPECT_LT(MaxDifference(logits.slice(0, 0, length), logits.slice(0, length)), 1e-6);
-  EXPECT_LT(MaxDifference(logits.slice(0, length), reference.expected.at("logits").slice(0, 0, length)),
-            1e-4);
-}
-
 TEST(LlavaModel, CachesSeveralSequencesAtOnce) {
   const at::NoGradGuard no_grad;
-  Case reference("grouped_queries");
+  FamilyCase reference("llava/grouped_queries");
   const PackedInput packed = reference.WithImages();
   const auto whole = reference.model->Forward(packed);
   KvCache cache = reference.model->MakeCache(24, 4);
@@ -211,7 +52,7 @@ TEST(LlavaModel, CachesSeveralSequencesAtOnce) {
 }
 
 TEST(LlavaModel, FreezesPartsByNameAndRefusesUnknownOnes) {
-  Case reference("plain");
+  FamilyCase reference("llava/plain");
   const auto trainable = TrainableParameters(*reference.model, {"vision", "projector"});
   ASSERT_TRUE(trainable.ok());
   for (const auto& [name, tensor] : *trainable) EXPECT_TRUE(name.starts_with("language_model.")) << name;
@@ -230,7 +71,7 @@ TEST(LlavaModel, FreezesPartsByNameAndRefusesUnknownOnes) {
 
 TEST(LlavaModel, ComputesWithTheStorageOfItsTensors) {
   const at::NoGradGuard no_grad;
-  Case reference("sharded_biases_old_theta");
+  FamilyCase reference("llava/sharded_biases_old_theta");
   const at::Tensor before = reference.Logits();
   for (const char* name :
        {"q_proj.weight", "k_proj.weight", "v_proj.bias", "gate_proj.weight", "up_proj.bias",
@@ -249,7 +90,7 @@ TEST(LlavaModel, ComputesWithTheStorageOfItsTensors) {
 
 TEST(LlavaModel, RefusesInputsThatDoNotFit) {
   const at::NoGradGuard no_grad;
-  Case reference("plain");
+  FamilyCase reference("llava/plain");
   PackedInput input = reference.WithImages();
   const auto refuse = [&](const PackedInput& bad, std::initializer_list<std::string> texts) {
     ExpectError(reference.model->Forward(bad).status(), StatusCode::kInvalidArgument, texts);
@@ -278,7 +119,7 @@ TEST(LlavaModel, RefusesInputsThatDoNotFit) {
 }
 
 TEST(LlavaModel, RefusesCachePlansThatDoNotFit) {
-  Case reference("plain");
+  FamilyCase reference("llava/plain");
   KvCache cache = reference.model->MakeCache(4, 4);
   const CachedInput good{.token_ids = at::full({5}, 7, at::kLong),
                          .sequences = {{.block_table = {0, 3}, .past_tokens = 2, .new_tokens = 5}}};
@@ -310,7 +151,7 @@ TEST(LlavaModel, RefusesCachePlansThatDoNotFit) {
 
 TEST(MakeRandomModel, IsRepeatableAndDrawnAsToldByTheConfiguration) {
   const TestFolder folder;
-  std::filesystem::copy(Fixture("plain") / "config.json", folder / "config.json");
+  std::filesystem::copy(Fixture("llava/plain") / "config.json", folder / "config.json");
   const auto one = MakeRandomModel(folder.path(), 1), again = MakeRandomModel(folder.path(), 1);
   const auto other = MakeRandomModel(folder.path(), 2);
   ASSERT_TRUE(one.ok()) << one.status();

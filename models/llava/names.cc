@@ -33,6 +33,11 @@ std::string CanonicalLlavaName(absl::string_view name) {
   return std::string(name);
 }
 
+std::string LlavaVisionPart(absl::string_view canonical_name) {
+  if (absl::StartsWith(canonical_name, "vision_tower.")) return "vision";
+  return StartsWithAny(canonical_name, {"multi_modal_projector.", "image_newline"}) ? "projector" : "";
+}
+
 bool IsDerivedLlavaBuffer(absl::string_view canonical_name) {
   return absl::EndsWith(canonical_name, ".rotary_emb.inv_freq") ||
          absl::EndsWith(canonical_name, ".embeddings.position_ids");

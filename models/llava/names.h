@@ -1,4 +1,4 @@
-// The spellings of tensor names that LLaVA folders use.
+// The spellings of tensor names that folders of LLaVA and LLaVA-NeXT use.
 #pragma once
 
 #include <string>
@@ -12,6 +12,10 @@ namespace rein::models {
 // and from either behind the "model." that reward model classes put in front. Other names come back without
 // leading "model.".
 std::string CanonicalLlavaName(absl::string_view name);
+
+// "vision" or "projector", or "" for tensors of the language model. LLaVA-NeXT's newlines, features among
+// those of pictures, belong to the projector.
+std::string LlavaVisionPart(absl::string_view canonical_name);
 
 // Buffers that old folders hold and that follow from the configuration.
 bool IsDerivedLlavaBuffer(absl::string_view canonical_name);

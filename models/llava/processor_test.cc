@@ -11,13 +11,13 @@ namespace {
 using absl::StatusCode;
 
 data::RgbImage Picture() {
-  const at::Tensor picture = ReadAsMap(Fixture("processor") / "picture.safetensors").at("picture");
+  const at::Tensor picture = ReadAsMap(Fixture("llava/processor") / "picture.safetensors").at("picture");
   data::RgbImage image{static_cast<int>(picture.size(1)), static_cast<int>(picture.size(0)), {}};
   image.pixels.assign(picture.data_ptr<uint8_t>(), picture.data_ptr<uint8_t>() + picture.numel());
   return image;
 }
 
-std::unique_ptr<Processor> LoadGood(const std::filesystem::path& folder = Fixture("processor")) {
+std::unique_ptr<Processor> LoadGood(const std::filesystem::path& folder = Fixture("llava/processor")) {
   auto processor = Processor::Load(folder);
   EXPECT_TRUE(processor.ok()) << processor.status();
   return processor.ok() ? *std::move(processor) : nullptr;
@@ -29,7 +29,7 @@ TEST(LlavaProcessor, GivesThePromptsOfTransformers) {
   ASSERT_TRUE(picture.ok()) << picture.status();
   EXPECT_EQ(picture->pixels.sizes(), (at::IntArrayRef{1, 3, 16, 16}));
   EXPECT_EQ(picture->feature_count, 4);
-  const Json cases = Json::parse(*ReadFile(Fixture("processor") / "cases.json"));
+  const Json cases = Json::parse(*ReadFile(Fixture("llava/processor") / "cases.json"));
   ASSERT_EQ(cases.size(), 3u);
   for (const Json& test : cases) {
     const std::vector<ProcessedImage> pictures(test.at("pictures").get<size_t>(), *picture);
@@ -86,7 +86,7 @@ TEST(LlavaProcessor, AllowsOnlyTokensThatMakeSense) {
 
 TEST(LlavaProcessor, ReadsEndTokensWhereverTheyAre) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("processor");
+  const auto model = folder.CopyOf("llava/processor");
   Write(model / "generation_config.json", R"({"eos_token_id": 7})");
   EXPECT_EQ(LoadGood(model)->end_tokens(), std::vector<int32_t>{7});
   Write(model / "generation_config.json", R"({"eos_token_id": [2, 9]})");
@@ -103,7 +103,7 @@ TEST(LlavaProcessor, ReadsEndTokensWhereverTheyAre) {
 
 TEST(LlavaProcessor, ReadsTheOldPreprocessorFile) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("processor");
+  const auto model = folder.CopyOf("llava/processor");
   const Json nested = Json::parse(*ReadFile(model / "processor_config.json"));
   Write(model / "preprocessor_config.json", nested["image_processor"].dump());
   std::filesystem::remove(model / "processor_config.json");
@@ -116,7 +116,7 @@ TEST(LlavaProcessor, NamesTheFileThatIsMissingOrBroken) {
   const auto refuse = [](const std::string& file, const char* contents, StatusCode code,
                          std::initializer_list<std::string> texts) {
     const TestFolder folder;
-    const auto model = folder.CopyOf("processor");
+    const auto model = folder.CopyOf("llava/processor");
     std::filesystem::remove(model / file);
     if (contents != nullptr) Write(model / file, contents);
     ExpectError(Processor::Load(model).status(), code, texts);
@@ -130,7 +130,7 @@ TEST(LlavaProcessor, NamesTheFileThatIsMissingOrBroken) {
   refuse("config.json", nullptr, StatusCode::kNotFound, {"config.json"});
   refuse("config.json", "rubbish", StatusCode::kInvalidArgument, {"config.json"});
   refuse("config.json", R"({"model_type": "mllama"})", StatusCode::kUnimplemented,
-         {"mllama", "llava, qwen2_vl"});
+         {"mllama", "llava, llava_next, qwen2_vl"});
   refuse("generation_config.json", R"({"eos_token_id": 5000})", StatusCode::kInvalidArgument,
          {"eos_token_id", "5000"});
   refuse("generation_config.json", R"({"eos_token_id": "</s>"})", StatusCode::kInvalidArgument,
@@ -141,7 +141,7 @@ TEST(LlavaProcessor, NamesTheFileThatIsMissingOrBroken) {
 
 TEST(LlavaProcessor, RefusesAnImageTokenThatTheTokenizerDoesNotHave) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("processor");
+  const auto model = folder.CopyOf("llava/processor");
   Json config = Json::parse(*ReadFile(model / "config.json"));
   config["image_token_index"] = 440;
   Write(model / "config.json", config.dump());
@@ -150,7 +150,7 @@ TEST(LlavaProcessor, RefusesAnImageTokenThatTheTokenizerDoesNotHave) {
 
 TEST(LlavaProcessor, KnowsTheTemplateOfItsFamily) {
   const TestFolder folder;
-  const auto model = folder.CopyOf("processor");
+  const auto model = folder.CopyOf("llava/processor");
   std::filesystem::remove(model / "chat_template.jinja");
   const std::vector<ProcessedImage> one(1, {.feature_count = 4});
   EXPECT_EQ(*LoadGood(model)->EncodePrompt("What?", one), *LoadGood()->EncodePrompt("What?", one));

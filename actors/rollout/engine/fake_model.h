@@ -139,6 +139,7 @@ class FakeProcessor : public models::Processor {
     allowed[kPadding] = false;
     return allowed;
   }
+  int64_t tokenizer_size() const override { return 0; }
   const std::string& tokenizer_digest() const override { return digest_; }
 
  private:
