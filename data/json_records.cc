@@ -13,6 +13,27 @@ using nlohmann::json;
 
 constexpr int64_t kBlockRows = 256;
 constexpr int64_t kBlockBytes = 8 << 20;
+constexpr int kMaxDepth = 64;  // what walks through a record calls itself at every level
+
+// The record in `text`, or what is wrong with it.
+json ParseRecord(const std::string& text, std::string& problem) {
+  bool too_deep = false;
+  const auto limit_depth = [&](int depth, json::parse_event_t, json&) {
+    too_deep = too_deep || depth > kMaxDepth;
+    return !too_deep;
+  };
+  json record = json::parse(text, limit_depth, /*allow_exceptions=*/false);
+  if (text.empty()) {
+    problem = absl::StrCat("record over ", JsonElements::kMaxElementBytes >> 20, " MiB");
+  } else if (too_deep) {
+    problem = absl::StrCat("nested more than ", kMaxDepth, " levels deep");
+  } else if (record.is_discarded()) {
+    problem = "not JSON";
+  } else if (!record.is_object()) {
+    problem = "not a JSON object";
+  }
+  return record;
+}
 
 class JsonSource : public RecordSource {
  public:
@@ -25,14 +46,7 @@ class JsonSource : public RecordSource {
     if (!found) return false;
     if (rows_ > 0) --rows_;
     record.problem.clear();
-    record.fields = json::parse(text_, nullptr, /*allow_exceptions=*/false);
-    if (text_.empty()) {
-      record.problem = absl::StrCat("record over ", JsonElements::kMaxElementBytes >> 20, " MiB");
-    } else if (record.fields.is_discarded()) {
-      record.problem = "not JSON";
-    } else if (!record.fields.is_object()) {
-      record.problem = "not a JSON object";
-    }
+    record.fields = ParseRecord(text_, record.problem);
     return true;
   }
 
