@@ -1,5 +1,5 @@
 // Typed values of one record, whatever a writer has chosen for them, and the first reason why its row is
-// dropped. Not for other folders.
+// dropped. For data/ and evaluation/ only.
 #pragma once
 
 #include <cstdint>

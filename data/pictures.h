@@ -1,4 +1,4 @@
-// Pictures of a record: in it, or in files that it names. Not for other folders.
+// Pictures of a record: in it, or in files that it names. For data/ and evaluation/ only.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,5 @@
 // Records of a file, whatever it is written in: one JSON object each, bytes as JSON binary values. Memory
-// holds one batch of records, and of parquet one page of each column. Not for other folders.
+// holds one batch of records, and of parquet one page of each column. For data/ and evaluation/ only.
 #pragma once
 
 #include <cstdint>

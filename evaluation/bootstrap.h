@@ -1,0 +1,32 @@
+// Intervals of means by the paired bootstrap (Efron; percentile method).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "learning/advantage.h"
+
+namespace rein::evaluation {
+
+struct BootstrapOptions {
+  int resamples = 10'000;
+  uint64_t seed = 1;
+};
+
+struct Estimate {
+  double mean = 0;
+  learning::Interval interval;  // 95 %
+};
+
+// What is known of every question: one value each, NaN where there is none.
+using Column = std::vector<double>;
+
+// The mean of each column over the questions that have a value, with the 2.5 and 97.5 % quantiles (linear
+// between the order statistics) of the means of resamples: as many questions, drawn with replacement, the
+// same ones for all columns. Columns have equal length; one without any value gives nullopt. Equal values,
+// seed and resamples give equal bits.
+std::vector<std::optional<Estimate>> EstimateMeans(const std::vector<Column>& columns,
+                                                   const BootstrapOptions& options);
+
+}  // namespace rein::evaluation
