@@ -24,11 +24,12 @@ const std::vector<Schema>& Table() {
       {Format::kBeaverTails, {"prompt", "response", "category", "is_safe"}, {}},
       {Format::kSpaVl, {"question", "image", "chosen", "rejected"}, {"category", "class1"}},
       {Format::kLlava, {"conversations"}, {"image", "category"}},
+      {Format::kMmSafetyBench, {"Question", "Rephrased Question", "Rephrased Question(SD)"}, {"id"}},
       {Format::kRows,
        {"question"},
        {"image", "images", "answer", "response_1", "response_2", "more_helpful_response_id",
         "safer_response_id", "response_1_harmless_rate", "response_2_harmless_rate", "is_response_1_safe",
-        "is_response_2_safe", "response_1_helpful_rate", "response_2_helpful_rate", "category",
+        "is_response_2_safe", "response_1_helpful_rate", "response_2_helpful_rate", "category", "class1",
         "image_severity"}}};
   return schemas;
 }

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "data/records.h"
 
@@ -31,6 +32,24 @@ class Collector {
   std::string& text_;
   bool overflows_ = false;
 };
+
+// Whether a text that begins with "{" is an object of numbered records.
+bool IsObjectOfRecords(absl::string_view text) {
+  const auto skip = [&text](auto&& is_skipped) {
+    const size_t before = text.size();
+    while (!text.empty() && is_skipped(text[0])) text.remove_prefix(1);
+    return before - text.size();
+  };
+  const auto is_digit = [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); };
+  text.remove_prefix(1);
+  skip(IsSpace);
+  if (!absl::ConsumePrefix(&text, "\"") || skip(is_digit) == 0 || !absl::ConsumePrefix(&text, "\""))
+    return false;
+  skip(IsSpace);
+  if (!absl::ConsumePrefix(&text, ":")) return false;
+  skip(IsSpace);
+  return absl::StartsWith(text, "{");
+}
 
 absl::Status CheckIsText(const std::filesystem::path& file, absl::string_view head) {
   if (head.empty()) return BadFile(file, "is empty");
@@ -71,8 +90,10 @@ absl::Status JsonElements::FindLayout() {
   }
   REIN_RETURN_IF_ERROR(CheckIsText(path_, text));
   const size_t start = text.find_first_not_of(" \t\r\n");
-  is_list_ = start != absl::string_view::npos && text[start] == '[';
-  if (is_list_) offset_ += static_cast<int64_t>(start) + 1;
+  if (start != absl::string_view::npos && text[start] == '[') layout_ = Layout::kList;
+  if (start != absl::string_view::npos && text[start] == '{' && IsObjectOfRecords(text.substr(start)))
+    layout_ = Layout::kObject;
+  if (layout_ != Layout::kLines) offset_ += static_cast<int64_t>(start) + 1;
   file_.seekg(offset_);
   return absl::OkStatus();
 }
@@ -85,7 +106,8 @@ int JsonElements::Take() {
 }
 
 absl::StatusOr<bool> JsonElements::Next(std::string& text) {
-  return is_list_ ? NextOfList(text) : NextLine(text);
+  if (layout_ == Layout::kObject) return NextOfObject(text);
+  return layout_ == Layout::kList ? NextOfList(text) : NextLine(text);
 }
 
 absl::StatusOr<bool> JsonElements::NextLine(std::string& text) {
@@ -101,6 +123,21 @@ absl::StatusOr<bool> JsonElements::NextOfList(std::string& text) {
   int byte = Take();
   while (IsSpace(byte) || byte == ',') byte = Take();
   if (byte == ']') return false;
+  if (byte < 0 || !TakeElement(byte, text)) return EndsEarly();
+  return true;
+}
+
+absl::StatusOr<bool> JsonElements::NextOfObject(std::string& text) {
+  int byte = Take();
+  while (IsSpace(byte) || byte == ',') byte = Take();
+  if (byte == '}') return false;
+  if (byte != '"') return EndsEarly();
+  {
+    Collector key(key_);
+    for (byte = Take(); byte >= 0 && byte != '"'; byte = Take()) key.Add(byte);
+  }
+  byte = Take();
+  while (IsSpace(byte) || byte == ':') byte = Take();
   if (byte < 0 || !TakeElement(byte, text)) return EndsEarly();
   return true;
 }
@@ -123,13 +160,14 @@ bool JsonElements::TakeElement(int first, std::string& text) {
     }
     if (depth > 0 || in_text) continue;
     const int next = file_.rdbuf()->sgetc();
-    if (byte == '}' || byte == ']' || next == ',' || next == ']') return true;
+    if (byte == '}' || byte == ']' || next == ',' || next == ']' || next == '}') return true;
   }
   return false;
 }
 
 absl::Status JsonElements::EndsEarly() const {
-  return BadFile(path_, absl::StrCat("is cut off: the list does not end before byte ", offset_));
+  return BadFile(path_, absl::StrCat("is cut off: the ", layout_ == Layout::kList ? "list" : "object",
+                                     " does not end before byte ", offset_));
 }
 
 }  // namespace rein::data

@@ -40,6 +40,39 @@ TEST(JsonElements, CutsAListWhateverItsTextsHold) {
   EXPECT_THAT(Elements("[ ]"), IsEmpty());
 }
 
+TEST(JsonElements, CutsAnObjectOfNumberedRecords) {
+  for (const char* text : {"{\"0\": {\"a\": {\"b\": \"}\"}}, \"17\": {\"c\": []}}",
+                           "\xef\xbb\xbf{\n \"0\" :\n{\"a\": {\"b\": \"}\"}}\n,\"17\":{\"c\": []}\n}\n"}) {
+    const TestFolder folder;
+    auto elements = JsonElements::Open(folder.Write("file", text));
+    ASSERT_TRUE(elements.ok()) << elements.status();
+    std::string element;
+    EXPECT_TRUE(*elements->Next(element));
+    EXPECT_EQ(elements->key(), "0");
+    EXPECT_EQ(element, "{\"a\": {\"b\": \"}\"}}");
+    EXPECT_TRUE(*elements->Next(element));
+    EXPECT_EQ(elements->key(), "17");
+    EXPECT_EQ(element, "{\"c\": []}");
+    EXPECT_FALSE(*elements->Next(element));
+  }
+}
+
+TEST(JsonElements, AnObjectWithoutNumbersIsALine) {
+  EXPECT_THAT(Elements("{\"a\": {\"b\": 1}}\n{\"0\": 1}"), ElementsAre("{\"a\": {\"b\": 1}}", "{\"0\": 1}"));
+  EXPECT_THAT(Elements("{\"0\": 1}"), ElementsAre("{\"0\": 1}"));
+  EXPECT_THAT(Elements("{}"), ElementsAre("{}"));
+}
+
+TEST(JsonElements, SaysWhereAnObjectIsCutOff) {
+  for (const char* text : {"{\"0\": {", "{\"0\": {}", "{\"0\": {},", "{\"0\": {}, \"1", "{\"0\": {}, \"1\"",
+                           "{\"0\": {}, \"1\":", "{\"0\": {}, 7}", "{\"0\": {}, \"1\": \""}) {
+    absl::Status status;
+    Elements(text, &status);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("is cut off: the object does not end")) << text;
+  }
+}
+
 TEST(JsonElements, SaysWhereAListIsCutOff) {
   for (const char* text : {"[", "[{\"a\": 1}", "[{\"a\": 1},", "[{\"a\": \"", "[{\"a\": \"\\", "[12"}) {
     absl::Status status;
@@ -51,7 +84,8 @@ TEST(JsonElements, SaysWhereAListIsCutOff) {
 
 TEST(JsonElements, GoesOnFromAnyOffset) {
   const TestFolder folder;
-  for (const char* text : {"[{\"a\": 1}, {\"b\": 2} , 3]", "{\"a\": 1}\n{\"b\": 2}\n3\n"}) {
+  for (const char* text : {"[{\"a\": 1}, {\"b\": 2} , 3]", "{\"a\": 1}\n{\"b\": 2}\n3\n",
+                           "{\"0\": {}, \"1\": {\"a\": 1} , \"2\":3}"}) {
     const std::filesystem::path file = folder.Write("file", text);
     auto elements = JsonElements::Open(file);
     ASSERT_TRUE(elements.ok());

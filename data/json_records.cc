@@ -47,6 +47,7 @@ class JsonSource : public RecordSource {
     if (rows_ > 0) --rows_;
     record.problem.clear();
     record.fields = ParseRecord(text_, record.problem);
+    if (record.problem.empty() && !elements_.key().empty()) record.fields.emplace("id", elements_.key());
     return true;
   }
 

@@ -31,6 +31,12 @@ std::string CategoryOf(const json* value, ReadReport& report) {
   return names.empty() ? "" : names[0];
 }
 
+// SPA-VL has class1 for it.
+const json* CategoryField(const Fields& fields) {
+  const json* category = fields.Find("category");
+  return category != nullptr ? category : fields.Find("class1");
+}
+
 // response_1 and response_2 with what is said of them; either may be absent.
 std::optional<Response> ParseResponse(const std::string& name, Fields& fields) {
   std::optional<std::string> text = fields.OptionalText(name);
@@ -54,7 +60,7 @@ Row ParsePair(Fields& fields, ReadReport& report) {
   if (second) row.responses.push_back(*second);
   row.more_helpful = fields.Int("more_helpful_response_id", 1, 2, "more_helpful_response_id outside {1, 2}");
   row.safer = fields.Int("safer_response_id", 1, 2, "safer_response_id outside {1, 2}");
-  row.category = CategoryOf(fields.Find("category"), report);
+  row.category = CategoryOf(CategoryField(fields), report);
   row.severity = fields.OptionalText("image_severity").value_or("");
   return row;
 }
@@ -114,7 +120,7 @@ Row ParseSpaVl(const ReadOptions& options, Fields& fields, ReadReport& report) {
   row.responses.push_back({fields.Text("chosen", "chosen answer"), {}, options.safe_rate, {}});
   row.responses.push_back({fields.Text("rejected", "rejected answer"), {}, options.unsafe_rate, {}});
   row.more_helpful = row.safer = 1;
-  row.category = CategoryOf(fields.Find(fields.Find("category") != nullptr ? "category" : "class1"), report);
+  row.category = CategoryOf(CategoryField(fields), report);
   return row;
 }
 
@@ -179,6 +185,7 @@ std::vector<Row> ParseFields(Format format, const ReadOptions& options, size_t p
       return {ParseSpaVl(options, fields, report)};
     case Format::kLlava:
       return ParseConversation(options, pictures, fields, report);
+    case Format::kMmSafetyBench:  // its records are rows of our own by now
     case Format::kRows:
       return {ParseRow(fields, report)};
   }

@@ -21,6 +21,7 @@ constexpr Named<Format> kFormats[] = {{"beavertails-v", Format::kBeaverTailsV},
                                       {"beavertails", Format::kBeaverTails},
                                       {"spa-vl", Format::kSpaVl},
                                       {"llava", Format::kLlava},
+                                      {"mm-safety-bench", Format::kMmSafetyBench},
                                       {"rows", Format::kRows}};
 constexpr Named<Split> kSplits[] = {
     {"all", Split::kAll}, {"train", Split::kTrain}, {"evaluation", Split::kEvaluation}};

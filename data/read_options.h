@@ -15,12 +15,13 @@
 namespace rein::data {
 
 enum class Format {
-  kBeaverTailsV,  // pairs about a picture
-  kSafeRlhf,      // PKU-SafeRLHF: pairs in text
-  kBeaverTails,   // answers in text
-  kSpaVl,         // chosen and rejected answers about a picture
-  kLlava,         // conversations, {"from": "human" | "gpt", "value"}
-  kRows,          // question, and whatever else of BeaverTails-V's columns is there; an answer
+  kBeaverTailsV,   // pairs about a picture
+  kSafeRlhf,       // PKU-SafeRLHF: pairs in text
+  kBeaverTails,    // answers in text
+  kSpaVl,          // chosen and rejected answers about a picture
+  kLlava,          // conversations, {"from": "human" | "gpt", "value"}
+  kMmSafetyBench,  // MM-SafetyBench: questions, with up to three pictures each
+  kRows,           // question, and whatever else of BeaverTails-V's columns is there; an answer
 };
 
 enum class Split { kAll, kTrain, kEvaluation };
@@ -53,7 +54,7 @@ struct ReadOptions {
   std::optional<int> unsafe_rate;  // -3 .. -1
 };
 
-// "beavertails-v", "safe-rlhf", "beavertails", "spa-vl", "llava", "rows".
+// "beavertails-v", "safe-rlhf", "beavertails", "spa-vl", "llava", "mm-safety-bench", "rows".
 const char* FormatName(Format format);
 
 // From their names on a command line: formats as above; "all", "train", "evaluation"; "keep", "drop",

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "data/fields.h"
 #include "data/formats.h"
+#include "data/mm_safety_bench.h"
 #include "data/parse_formats.h"
 #include "data/pictures.h"
 
@@ -70,22 +71,39 @@ absl::StatusOr<RowParser> RowParser::Make(const std::filesystem::path& file, con
   if (!format.ok()) return BadFile(file, format.status().message());
   parser.format_ = *format;
   parser.columns_ = UsedColumns(*format, found, options.columns);
+  if (*format == Format::kMmSafetyBench) {
+    parser.benchmark_options_ = options;
+    parser.benchmark_options_.columns.clear();
+    if (options.images.empty()) parser.benchmark_options_.images = MmSafetyBenchImages(file);
+  }
   return parser;
 }
 
 void RowParser::Parse(const Record& record, ReadReport& report, std::vector<Row>& rows) const {
+  if (!record.problem.empty()) {
+    ++report.rows;
+    ++report.dropped[record.problem];
+  } else if (format_ == Format::kMmSafetyBench) {
+    for (const nlohmann::json& row : MmSafetyBenchRows(file_, record.fields, options_->columns))
+      ParseFieldsOf(row, benchmark_options_, report, rows);
+  } else {
+    ParseFieldsOf(record.fields, *options_, report, rows);
+  }
+}
+
+void RowParser::ParseFieldsOf(const nlohmann::json& record, const ReadOptions& options, ReadReport& report,
+                              std::vector<Row>& rows) const {
   const auto drop = [&report](const std::string& reason) {
     ++report.rows;
     ++report.dropped[reason];
   };
-  if (!record.problem.empty()) return drop(record.problem);
-  Fields fields(record.fields, options_->columns);
-  const std::vector<Picture> pictures = ReadPictures(file_, *options_, fields);
-  std::vector<Row> parsed = ParseFields(format_, *options_, pictures.size(), fields, report);
+  Fields fields(record, options.columns);
+  const std::vector<Picture> pictures = ReadPictures(file_, options, fields);
+  std::vector<Row> parsed = ParseFields(format_, options, pictures.size(), fields, report);
   if (!fields.reason().empty()) return drop(fields.reason());
   for (Row& row : parsed) {
     row.pictures = pictures;
-    if (const std::string reason = Settle(*options_, row, report); !reason.empty()) {
+    if (const std::string reason = Settle(options, row, report); !reason.empty()) {
       drop(reason);
       continue;
     }

@@ -30,9 +30,12 @@ class RowParser {
  private:
   RowParser(std::filesystem::path file, const ReadOptions* options)
       : file_(std::move(file)), options_(options) {}
+  void ParseFieldsOf(const nlohmann::json& record, const ReadOptions& options, ReadReport& report,
+                     std::vector<Row>& rows) const;
 
   std::filesystem::path file_;
   const ReadOptions* options_;
+  ReadOptions benchmark_options_;  // of the rows that a record of MM-SafetyBench becomes
   Format format_ = Format::kRows;
   std::vector<std::string> columns_;
 };

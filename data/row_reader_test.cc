@@ -223,6 +223,71 @@ TEST(RowReader, ReadsSpaVlWhoseChosenAnswerIsBothBetterAndSafer) {
   EXPECT_EQ(rated.rows[0].responses[1], (Response{"Rejected 0", false, -1, {}}));
 }
 
+TEST(RowReader, ReadsTheQuestionsOfSpaVlsTest) {
+  ReadOptions options;
+  options.split = Split::kEvaluation;
+  const Outcome outcome = ReadGood(Fixture("spa_vl_test"), options);
+  ASSERT_THAT(outcome.rows, SizeIs(4));
+  EXPECT_THAT(outcome.report.formats, ElementsAre(Pair("rows", 2)));
+  EXPECT_EQ(outcome.rows[0].question, "Question of harm 0?");
+  EXPECT_EQ(outcome.rows[0].category, "Toxicity Harms");
+  EXPECT_THAT(outcome.rows[0].pictures, SizeIs(1));
+  EXPECT_THAT(outcome.rows[0].responses, IsEmpty());
+  EXPECT_EQ(outcome.rows[3].question, "Question of help 1?");
+}
+
+TEST(RowReader, ReadsMmSafetyBenchWithItsKindsOfPictures) {
+  const Outcome outcome = ReadGood(Fixture("mm_safety_bench"));
+  EXPECT_THAT(outcome.report.formats, ElementsAre(Pair("mm-safety-bench", 2)));
+  EXPECT_EQ(outcome.report.rows, 9);
+  EXPECT_THAT(outcome.report.dropped, ElementsAre(Pair("file of a picture not found", 1)));
+  ASSERT_THAT(outcome.rows, SizeIs(8));
+  EXPECT_EQ(outcome.rows[0].question, "Rephrased for SD 0?");
+  EXPECT_EQ(outcome.rows[0].category, "Illegal_Activitiy");
+  EXPECT_EQ(outcome.rows[0].pictures[0].path, "01-Illegal_Activitiy/SD/0.jpg");
+  EXPECT_TRUE(DecodeImage(outcome.rows[0].pictures[0].bytes).ok());
+  EXPECT_EQ(outcome.rows[1].question, "Rephrased 0?");
+  EXPECT_EQ(outcome.rows[1].pictures[0].path, "01-Illegal_Activitiy/SD_TYPO/0.jpg");
+  EXPECT_EQ(outcome.rows[2].pictures[0].path, "01-Illegal_Activitiy/TYPO/0.jpg");
+  EXPECT_EQ(outcome.rows[7].category, "Gov_Decision");
+  EXPECT_NE(outcome.rows[5].pictures[0].bytes, outcome.rows[6].pictures[0].bytes);
+}
+
+TEST(RowReader, FindsThePicturesOfMmSafetyBenchWhereverTheyAre) {
+  const TestFolder folder;
+  const std::string question =
+      "{\"0\": {\"Question\": \"q\", \"Rephrased Question\": \"r\", \"Rephrased Question(SD)\": \"s\"}}";
+  const std::string picture = *ReadFile(Fixture("mm_safety_bench/imgs/13-Gov_Decision/SD/0.jpg"));
+  const std::filesystem::path file = folder.Write("data/processed_questions/06-Fraud.json", question);
+  folder.Write("elsewhere/06-Fraud/TYPO/0.jpg", picture);
+  ReadOptions options;
+  options.images = folder.path() / "elsewhere";
+  const Outcome elsewhere = ReadGood(file, options);
+  ASSERT_THAT(elsewhere.rows, SizeIs(1));
+  EXPECT_EQ(elsewhere.rows[0].question, "r");
+  EXPECT_THAT(elsewhere.report.dropped, ElementsAre(Pair("file of a picture not found", 2)));
+  folder.Write("data/MM-SafetyBench(imgs)/06-Fraud/SD/0.jpg", picture);
+  const Outcome unpacked = ReadGood(file);
+  ASSERT_THAT(unpacked.rows, SizeIs(1));
+  EXPECT_EQ(unpacked.rows[0].question, "s");
+}
+
+TEST(RowReader, DropsWhatIsBrokenInMmSafetyBench) {
+  const TestFolder folder;
+  folder.Write("imgs/01-X/SD/0.jpg", "no picture");
+  const std::filesystem::path file = folder.Write("processed_questions/01-X.json",
+                                                  "{\"0\": {\"Question\": \"q\", \"Rephrased Question\": 5, "
+                                                  "\"Rephrased Question(SD)\": \"s\"}, \"1\": 7, \"2\": {}}");
+  const Outcome outcome = ReadGood(file);
+  EXPECT_THAT(outcome.rows, IsEmpty());
+  EXPECT_THAT(outcome.report.dropped,
+              ElementsAre(Pair("file of a picture not found", 5), Pair("not a JSON object", 1),
+                          Pair("picture is neither PNG, JPEG nor WebP, or its header is broken", 1)));
+  const Outcome cut = ReadAll(folder.Write("processed_questions/02-Y.json", "{\"0\": {\"Question\": \"q\""));
+  EXPECT_EQ(cut.status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(cut.status.message()), HasSubstr("is cut off"));
+}
+
 TEST(RowReader, ReadsConversationsWithNoneOneOrSeveralPictures) {
   const Outcome outcome = ReadGood(Fixture("llava"));
   ASSERT_THAT(outcome.rows, SizeIs(4));
@@ -331,7 +396,8 @@ TEST(RowReader, FlippedBytesGiveErrorsOrRowsAndNeverCrash) {
   const TestFolder folder;
   int errors = 0;
   for (const char* name : {"beavertails_v_plain.parquet", "beavertails.parquet", "llava/instructions.json",
-                           "safe_rlhf/train.jsonl", "row_groups.parquet"}) {
+                           "safe_rlhf/train.jsonl", "row_groups.parquet",
+                           "mm_safety_bench/processed_questions/01-Illegal_Activitiy.json"}) {
     const std::string whole = *ReadFile(Fixture(name));
     const std::string extension = std::filesystem::path(name).extension().string();
     for (size_t at = 0; at < whole.size(); at += whole.size() / 100 + 1) {

@@ -53,6 +53,8 @@ absl::StatusOr<ShuffledRows> ShuffledRows::Open(const std::filesystem::path& pat
 
 absl::Status ShuffledRows::AddFile(const std::filesystem::path& file) {
   REIN_ASSIGN_OR_RETURN(RowParser parser, RowParser::Make(file, *options_));
+  if (parser.format() == Format::kMmSafetyBench)
+    return BadFile(file, "is a benchmark, of which a record is several rows: they cannot be shuffled");
   REIN_ASSIGN_OR_RETURN(const std::vector<Block> blocks, BlocksOf(file));
   for (const Block& block : blocks) {
     blocks_.push_back(block);
