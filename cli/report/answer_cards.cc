@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/report/chart.h"
-#include "cli/report/escape.h"
 #include "cli/report/fields.h"
 #include "cli/report/formats.h"
+#include "cli/report/page.h"
 #include "cli/report/pictures.h"
 
 namespace rein::report {
@@ -25,20 +25,16 @@ std::optional<bool> IsSafe(const json& answer) {
   return safe;
 }
 
-std::string AnswerBox(const std::string& who, const json* answer) {
+std::string BoxOf(const std::string& who, const json* answer) {
   if (answer == nullptr) return "";
-  const std::optional<bool> safe = IsSafe(*answer);
-  const char* kind = !safe ? "" : *safe ? " good" : " bad";
-  std::string text = EscapeMarkup(TextAt(*answer, {"answer"}));
-  if (text.empty()) text = "<i>(empty)</i>";
-  return absl::StrCat("<div class=\"answer", kind, "\"><small>", EscapeMarkup(who), "</small>", text,
-                      "<small>", EscapeMarkup(VerdictText(*answer)), "</small></div>\n");
+  return AnswerBox(who, TextAt(*answer, {"answer"}), VerdictText(*answer), IsSafe(*answer));
 }
 
-std::string Picture(const RunRecord& record, const json& answer) {
+std::vector<std::string> PictureUris(const RunRecord& record, const json& answer) {
+  std::vector<std::string> uris;
   const std::string uri = PictureUri(record.folder, TextAt(answer, {"image"}));
-  if (uri.empty()) return "<span class=\"none\">no picture</span>\n";
-  return absl::StrCat("<img alt=\"the picture asked about\" src=\"", uri, "\">\n");
+  if (!uri.empty()) uris.push_back(uri);
+  return uris;
 }
 
 std::string TagOf(const json& answer) {
@@ -70,13 +66,11 @@ std::string AnswerCards(const RunRecord& record, const Summary& summary) {
   std::string html;
   for (const Comparison& comparison : ComparisonsOf(record)) {
     const json& some = comparison.either();
-    absl::StrAppend(&html, "<div class=\"card\">\n", Picture(record, some), "<div><div class=\"question\">",
-                    EscapeMarkup(TextAt(some, {"question"})), "</div><div class=\"tag\">",
-                    EscapeMarkup(TagOf(some)), "</div>\n", AnswerBox(summary.start_name, comparison.start),
-                    AnswerBox(summary.final_name, comparison.final), "</div></div>\n");
+    html += AnswerCard(PictureUris(record, some), TextAt(some, {"question"}), TagOf(some),
+                       absl::StrCat(BoxOf(summary.start_name, comparison.start),
+                                    BoxOf(summary.final_name, comparison.final)));
   }
-  if (html.empty()) return "";
-  return absl::StrCat("<div class=\"answers", record.synthetic() ? " small" : "", "\">\n", html, "</div>\n");
+  return CardGrid(html, record.synthetic());
 }
 
 }  // namespace rein::report

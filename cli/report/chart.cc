@@ -23,6 +23,12 @@ const ChartHead& HeadOf(const Chart& chart) {
   return std::visit([](const auto& kind) -> const ChartHead& { return kind.head; }, chart);
 }
 
+double HeightOf(const Chart& chart) {
+  if (const auto* shares = std::get_if<ShareChart>(&chart)) return RowsHeight(shares->rows.size());
+  if (const auto* intervals = std::get_if<IntervalChart>(&chart)) return RowsHeight(intervals->rows.size());
+  return kChartHeight;
+}
+
 std::string RenderChart(const Chart& chart) {
   return std::visit([](const auto& kind) { return Render(kind); }, chart);
 }
@@ -39,6 +45,7 @@ std::string ChartStyle() {
 .tick { font: 10.5px system-ui, sans-serif; fill: var(--soft); font-variant-numeric: tabular-nums; }
 .grid { stroke: var(--line); stroke-width: 1; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.whisker { stroke-width: 2; stroke-opacity: 0.55; }
 .faint { stroke-width: 1; stroke-opacity: 0.35; }
 .band { fill-opacity: 0.16; }
 .level { stroke: var(--level); stroke-width: 1.5; stroke-dasharray: 5 4; }

@@ -8,7 +8,7 @@
 
 namespace rein::report {
 
-// Pixels of every chart.
+// Pixels of every chart; those of rows are as high as their rows need (HeightOf).
 inline constexpr double kChartWidth = 460;
 inline constexpr double kChartHeight = 270;
 
@@ -67,11 +67,35 @@ struct StackedChart {
   std::vector<Column> columns;  // x rises
 };
 
-using Chart = std::variant<LineChart, StackedChart>;
+// Shares of a whole side by side, one bar a row, from top to bottom.
+struct ShareChart {
+  struct Row {
+    std::string name;
+    std::vector<double> values;  // one a name, >= 0; drawn as shares of their sum
+  };
+  ChartHead head;
+  std::vector<std::string> names;
+  std::vector<Row> rows;
+};
+
+// A value and its interval in every row, from top to bottom.
+struct IntervalChart {
+  struct Row {
+    std::string name;
+    double value = 0, low = 0, high = 0;
+  };
+  ChartHead head;
+  std::vector<Row> rows;
+  double low = 0, high = 1;    // ends of the axis
+  std::optional<Level> level;  // a dashed vertical line
+};
+
+using Chart = std::variant<LineChart, StackedChart, ShareChart, IntervalChart>;
 
 const ChartHead& HeadOf(const Chart& chart);
+double HeightOf(const Chart& chart);
 
-// The chart as the content of an <svg> or <g> of kChartWidth x kChartHeight; classes are those of
+// The chart as the content of an <svg> or <g> of kChartWidth x HeightOf(chart); classes are those of
 // ChartStyle(). Points are listed in tooltips.
 std::string RenderChart(const Chart& chart);
 

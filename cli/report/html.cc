@@ -1,61 +1,23 @@
 // report.html: declared in formats.h.
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "cli/report/answer_cards.h"
 #include "cli/report/escape.h"
 #include "cli/report/formats.h"
-#include "cli/report/page_style.h"
+#include "cli/report/page.h"
 
 namespace rein::report {
 namespace {
 
-constexpr char kSyntheticLabel[] = "Synthetic data (scenes)";
-
-std::string Header(const RunRecord& record, const Summary& summary) {
-  std::string html = absl::StrCat("<header><h1>", EscapeMarkup(record.name()), "</h1>");
-  if (record.synthetic()) absl::StrAppend(&html, "<span class=\"badge\">", kSyntheticLabel, "</span>");
-  absl::StrAppend(&html, "</header>\n<ul class=\"facts\">\n");
-  for (const auto& [name, value] : summary.facts)
-    absl::StrAppend(&html, "<li>", EscapeMarkup(name), " <b>", EscapeMarkup(value), "</b></li>\n");
-  return html + "</ul>\n";
-}
-
-std::string Tiles(const Summary& summary) {
+std::string SummaryTiles(const Summary& summary) {
   std::string html;
   for (const SummaryRow& row : summary.rows) {
     if (!row.important) continue;
     // Without the interval: the table has it.
     const std::string start = row.start.substr(0, row.start.find(" (")),
                       final = row.final.substr(0, row.final.find(" ("));
-    absl::StrAppend(&html, "<div class=\"tile\"><span>", EscapeMarkup(row.name), "</span><strong>",
-                    EscapeMarkup(final), "</strong><span>", EscapeMarkup(summary.start_name), ": ",
-                    EscapeMarkup(start), "</span></div>\n");
+    html += Tile(row.name, final, absl::StrCat(summary.start_name, ": ", start));
   }
-  return html.empty() ? "" : absl::StrCat("<div class=\"tiles\">\n", html, "</div>\n");
-}
-
-std::string HeadRow(const std::vector<std::string>& names) {
-  std::string html = "<thead><tr>";
-  for (const std::string& name : names)
-    absl::StrAppend(&html, "<th scope=\"col\">", EscapeMarkup(name), "</th>");
-  return html + "</tr></thead>\n<tbody>\n";
-}
-
-// Cells are HTML already; the first one heads the row.
-std::string BodyRow(const std::vector<std::string>& cells) {
-  std::string html = absl::StrCat("<tr><th scope=\"row\">", cells[0], "</th>");
-  for (size_t i = 1; i < cells.size(); ++i) absl::StrAppend(&html, "<td>", cells[i], "</td>");
-  return html + "</tr>\n";
-}
-
-std::string Section(const std::string& title, const std::string& body) {
-  return body.empty() ? "" : absl::StrCat("<section>\n<h2>", title, "</h2>\n", body, "</section>\n");
-}
-
-std::string Table(const std::string& rows, const std::vector<std::string>& head, const char* kind = "") {
-  if (rows.empty()) return "";
-  return absl::StrCat("<div class=\"table ", kind, "\"><table>\n", HeadRow(head), rows,
-                      "</tbody></table></div>\n");
+  return Tiles(html);
 }
 
 std::string SummaryTable(const Summary& summary) {
@@ -99,35 +61,17 @@ std::string EventTable(const Summary& summary) {
   return Table(rows, {"step", "event"}, "plain");
 }
 
-std::string Charts(const std::vector<Chart>& figures) {
-  std::string html;
-  for (const Chart& chart : figures) {
-    absl::StrAppendFormat(
-        &html, "<figure><svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">\n%s</svg></figure>\n",
-        kChartWidth, kChartHeight, EscapeMarkup(HeadOf(chart).title), RenderChart(chart));
-  }
-  return html.empty() ? "" : absl::StrCat("<div class=\"charts\">\n", html, "</div>\n");
-}
-
-std::string Notes(const RunRecord& record) {
-  std::string html;
-  for (const std::string& note : record.notes) absl::StrAppend(&html, "<li>", EscapeMarkup(note), "</li>\n");
-  return html.empty() ? "" : absl::StrCat("<ul class=\"notes\">\n", html, "</ul>\n");
-}
-
 }  // namespace
 
 std::string HtmlReport(const RunRecord& record, const Summary& summary, const std::vector<Chart>& figures) {
-  return absl::StrCat(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
-      EscapeMarkup(record.name()), " - Rein</title>\n<style>", ChartStyle(), kPageStyle,
-      "</style>\n</head>\n<body>\n<main>\n", Header(record, summary), Tiles(summary),
-      Section("Start and result", SummaryTable(summary)), Section("Constraints", ConstraintTable(summary)),
-      Section("Curves", Charts(figures)), Section("Answers before and after", AnswerCards(record, summary)),
-      Section("Categories", CategoryTable(summary)), Section("Events", EventTable(summary)),
-      Section("Missing or skipped", Notes(record)),
-      "<footer>Written by rein report. Intervals are 95 % (Wilson).</footer>\n</main>\n</body>\n</html>\n");
+  const std::string body =
+      absl::StrCat(SummaryTiles(summary), Section("Start and result", SummaryTable(summary)),
+                   Section("Constraints", ConstraintTable(summary)), Section("Curves", Charts(figures)),
+                   Section("Answers before and after", AnswerCards(record, summary)),
+                   Section("Categories", CategoryTable(summary)), Section("Events", EventTable(summary)),
+                   Section("Missing or skipped", Notes(record.notes)));
+  return Page({record.name(), record.synthetic(), summary.facts}, body,
+              "Written by rein report. Intervals are 95 % (Wilson).");
 }
 
 }  // namespace rein::report

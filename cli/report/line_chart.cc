@@ -95,7 +95,7 @@ std::string Render(const LineChart& chart) {
   if (chart.high) y.Cover(*chart.high);
   if (x.empty() || y.empty()) return "";
   const PlotFrame frame(chart.head, x.low, x.high, y.low, y.high);
-  std::vector<PlotFrame::LegendEntry> legend;
+  std::vector<LegendEntry> legend;
   std::string marks;
   for (const Level& level : chart.levels) {
     absl::StrAppendFormat(&marks, "<line class=\"level\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n",

@@ -3,28 +3,17 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "cli/report/answer_cards.h"
 #include "cli/report/escape.h"
 #include "cli/report/fields.h"
 #include "cli/report/formats.h"
+#include "cli/report/markdown_table.h"
 #include "cli/report/series.h"
 
 namespace rein::report {
 namespace {
 
 constexpr size_t kSparkWidth = 40;
-
-std::string Row(const std::vector<std::string>& cells) {
-  std::vector<std::string> escaped;
-  for (const std::string& cell : cells) escaped.push_back(EscapeMarkdown(cell));
-  return absl::StrCat("| ", absl::StrJoin(escaped, " | "), " |\n");
-}
-
-std::string Head(const std::vector<std::string>& names) {
-  return absl::StrCat(Row(names), "|", absl::StrJoin(std::vector<std::string>(names.size(), " --- "), "|"),
-                      "|\n");
-}
 
 // A curve in one line of text.
 std::string Spark(const std::vector<Point>& points) {
@@ -53,8 +42,8 @@ std::string Curves(const RunRecord& record) {
   std::string rows;
   const auto add = [&](const std::string& name, const std::vector<Point>& points, Format format) {
     if (points.empty()) return;
-    absl::StrAppend(&rows, Row({name, FormatValue(points.front().y, format), Spark(points),
-                                FormatValue(points.back().y, format)}));
+    absl::StrAppend(&rows, MarkdownRow({name, FormatValue(points.front().y, format), Spark(points),
+                                        FormatValue(points.back().y, format)}));
   };
   add("reward", MetricOf(record, {"reward_mean"}), Format::kNumber);
   add("violation rate", MetricOf(record, {"violation_rate"}), Format::kPercent);
@@ -68,14 +57,16 @@ std::string Curves(const RunRecord& record) {
   add("response tokens", MetricOf(record, {"response_tokens"}), Format::kNumber);
   add("log-probability gap", MetricOf(record, {"logprob_gap"}), Format::kNumber);
   add("seconds a step", MetricOf(record, {"seconds", "total"}), Format::kNumber);
-  return rows.empty() ? "" : absl::StrCat("\n## Curves\n\n", Head({"", "first", "course", "last"}), rows);
+  return rows.empty() ? ""
+                      : absl::StrCat("\n## Curves\n\n", MarkdownHead({"", "first", "course", "last"}), rows);
 }
 
 std::string SummaryPart(const Summary& summary) {
   if (summary.rows.empty()) return "";
   std::string text =
-      absl::StrCat("\n## Start and result\n\n", Head({"", summary.start_name, summary.final_name}));
-  for (const SummaryRow& row : summary.rows) absl::StrAppend(&text, Row({row.name, row.start, row.final}));
+      absl::StrCat("\n## Start and result\n\n", MarkdownHead({"", summary.start_name, summary.final_name}));
+  for (const SummaryRow& row : summary.rows)
+    absl::StrAppend(&text, MarkdownRow({row.name, row.start, row.final}));
   return text;
 }
 
@@ -83,24 +74,24 @@ std::string ConstraintPart(const Summary& summary) {
   if (summary.constraints.empty()) return "";
   std::string text = absl::StrCat(
       "\n## Constraints at the last step\n\n",
-      Head({"constraint", "signal", "threshold", "window mean", "lambda", "violation rate", "met"}));
+      MarkdownHead({"constraint", "signal", "threshold", "window mean", "lambda", "violation rate", "met"}));
   for (const ConstraintRow& row : summary.constraints)
-    absl::StrAppend(&text,
-                    Row({row.name, row.signal, row.threshold, row.window_mean, row.lambda, row.violations,
-                         !row.met   ? "-"
-                         : *row.met ? "yes"
-                                    : "no"}));
+    absl::StrAppend(
+        &text, MarkdownRow({row.name, row.signal, row.threshold, row.window_mean, row.lambda, row.violations,
+                            !row.met   ? "-"
+                            : *row.met ? "yes"
+                                       : "no"}));
   return text;
 }
 
 std::string CategoryPart(const Summary& summary) {
   if (summary.categories.empty()) return "";
-  std::string text =
-      absl::StrCat("\n## Categories\n\n", Head({"category", "prompts", "reward, start", "reward, result",
+  std::string text = absl::StrCat("\n## Categories\n\n",
+                                  MarkdownHead({"category", "prompts", "reward, start", "reward, result",
                                                 "violations, start", "violations, result"}));
   for (const CategoryRow& row : summary.categories)
-    absl::StrAppend(&text, Row({row.name, row.prompts, row.reward_start, row.reward_final,
-                                row.violations_start, row.violations_final}));
+    absl::StrAppend(&text, MarkdownRow({row.name, row.prompts, row.reward_start, row.reward_final,
+                                        row.violations_start, row.violations_final}));
   return text;
 }
 
@@ -112,12 +103,12 @@ std::string AnswerPart(const RunRecord& record, const Summary& summary) {
   };
   for (const Comparison& comparison : ComparisonsOf(record)) {
     const nlohmann::json& some = comparison.either();
-    absl::StrAppend(&rows, Row({TextAt(some, {"question"}), TextAt(some, {"category"}),
-                                cell(comparison.start), cell(comparison.final)}));
+    absl::StrAppend(&rows, MarkdownRow({TextAt(some, {"question"}), TextAt(some, {"category"}),
+                                        cell(comparison.start), cell(comparison.final)}));
   }
   if (rows.empty()) return "";
   return absl::StrCat("\n## Answers before and after\n\n",
-                      Head({"question", "category", summary.start_name, summary.final_name}), rows);
+                      MarkdownHead({"question", "category", summary.start_name, summary.final_name}), rows);
 }
 
 std::string List(const std::string& title, const std::vector<std::string>& lines) {

@@ -22,13 +22,18 @@ bool IsDigest(const std::string& text) {
 
 }  // namespace
 
+std::string DataUri(const std::string& encoded) {
+  const auto header = data::ReadImageHeader(encoded);
+  if (encoded.size() > kMaxPictureBytes || !header.ok()) return "";
+  return absl::StrCat("data:", header->media_type, ";base64,", absl::Base64Escape(encoded));
+}
+
 std::string PictureUri(const std::filesystem::path& run_dir, const std::string& digest) {
   if (!IsDigest(digest)) return "";
   for (const char* extension : {".png", ".jpg", ".webp"}) {
     const auto bytes = ReadFile(run_dir / "pictures" / absl::StrCat(digest, extension), kMaxPictureBytes);
     if (!bytes.ok()) continue;
-    const auto header = data::ReadImageHeader(*bytes);
-    if (header.ok()) return absl::StrCat("data:", header->media_type, ";base64,", absl::Base64Escape(*bytes));
+    if (std::string uri = DataUri(*bytes); !uri.empty()) return uri;
   }
   return "";
 }

@@ -22,7 +22,36 @@ double LetterCount(const std::string& text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
+std::string Legend(const ChartHead& head, const std::vector<LegendEntry>& legend) {
+  std::string svg;
+  double x = kIndent, y = head.note.empty() ? kFirstRow - kRow : kFirstRow;
+  for (const LegendEntry& entry : legend) {
+    const double width = kSwatch + LetterCount(entry.name) * kLetterWidth;
+    if (x > kIndent && x + width > kChartWidth - kRight) {
+      x = kIndent;
+      y += kRow;
+    }
+    absl::StrAppendFormat(&svg,
+                          "<line class=\"swatch %s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>"
+                          "<text class=\"note\" x=\"%.1f\" y=\"%.1f\">%s</text>\n",
+                          entry.colour_class, x, y - 4, x + 13, y - 4, x + kSwatch, y,
+                          EscapeMarkup(entry.name));
+    x += width + kLegendGap;
+  }
+  return svg;
+}
+
 }  // namespace
+
+std::string ChartTop(const ChartHead& head, const std::vector<LegendEntry>& legend) {
+  std::string svg = absl::StrFormat("<text class=\"title\" x=\"%g\" y=\"20\">%s</text>\n", kIndent,
+                                    EscapeMarkup(head.title));
+  if (!head.note.empty()) {
+    absl::StrAppendFormat(&svg, "<text class=\"note\" x=\"%g\" y=\"36\">%s</text>\n", kIndent,
+                          EscapeMarkup(head.note));
+  }
+  return absl::StrCat(svg, Legend(head, legend));
+}
 
 PlotFrame::PlotFrame(const ChartHead& head, double x_low, double x_high, double y_low, double y_high)
     : head_(head), x_low_(x_low), x_high_(x_high), y_ticks_(Ticks(y_low, y_high, kYTicks)) {
@@ -47,32 +76,7 @@ double PlotFrame::Y(double y) const {
 }
 
 std::string PlotFrame::Furniture(const std::vector<LegendEntry>& legend) const {
-  std::string svg = absl::StrFormat("<text class=\"title\" x=\"%g\" y=\"20\">%s</text>\n", kIndent,
-                                    EscapeMarkup(head_.title));
-  if (!head_.note.empty()) {
-    absl::StrAppendFormat(&svg, "<text class=\"note\" x=\"%g\" y=\"36\">%s</text>\n", kIndent,
-                          EscapeMarkup(head_.note));
-  }
-  return absl::StrCat(svg, Legend(legend), Axes());
-}
-
-std::string PlotFrame::Legend(const std::vector<LegendEntry>& legend) const {
-  std::string svg;
-  double x = kIndent, y = head_.note.empty() ? kFirstRow - kRow : kFirstRow;
-  for (const LegendEntry& entry : legend) {
-    const double width = kSwatch + LetterCount(entry.name) * kLetterWidth;
-    if (x > kIndent && x + width > right()) {
-      x = kIndent;
-      y += kRow;
-    }
-    absl::StrAppendFormat(&svg,
-                          "<line class=\"swatch %s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>"
-                          "<text class=\"note\" x=\"%.1f\" y=\"%.1f\">%s</text>\n",
-                          entry.colour_class, x, y - 4, x + 13, y - 4, x + kSwatch, y,
-                          EscapeMarkup(entry.name));
-    x += width + kLegendGap;
-  }
-  return svg;
+  return absl::StrCat(ChartTop(head_, legend), Axes());
 }
 
 std::string PlotFrame::Axes() const {

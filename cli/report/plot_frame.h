@@ -8,6 +8,14 @@
 
 namespace rein::report {
 
+struct LegendEntry {
+  std::string name;
+  std::string colour_class;  // "s0".. for lines, "f0".. for areas, "level"
+};
+
+// Title, note and legend of any chart.
+std::string ChartTop(const ChartHead& head, const std::vector<LegendEntry>& legend);
+
 class PlotFrame {
  public:
   // Axes that cover the ranges; those of y are widened to round numbers.
@@ -20,10 +28,6 @@ class PlotFrame {
   double top() const;
   double bottom() const;
 
-  struct LegendEntry {
-    std::string name;
-    std::string colour_class;  // "s0".. for lines, "f0".. for areas, "level"
-  };
   // Title, note, legend, axes with their labels and grid lines.
   std::string Furniture(const std::vector<LegendEntry>& legend) const;
 
@@ -31,7 +35,6 @@ class PlotFrame {
   std::string Tooltips(const std::vector<double>& xs, const std::vector<std::string>& texts) const;
 
  private:
-  std::string Legend(const std::vector<LegendEntry>& legend) const;
   std::string Axes() const;
 
   const ChartHead head_;

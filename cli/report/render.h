@@ -30,5 +30,10 @@ inline std::string ColourClass(char kind, size_t index) {
 // Empty where there is nothing to draw.
 std::string Render(const LineChart& chart);
 std::string Render(const StackedChart& chart);
+std::string Render(const ShareChart& chart);
+std::string Render(const IntervalChart& chart);
+
+// Pixels of a chart of rows.
+double RowsHeight(size_t rows);
 
 }  // namespace rein::report

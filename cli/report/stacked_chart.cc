@@ -63,7 +63,7 @@ std::string Render(const StackedChart& chart) {
   const Columns columns = Thin(chart.columns, kMostColumns);
   if (columns.empty()) return "";
   const PlotFrame frame = FrameOf(chart, columns);
-  std::vector<PlotFrame::LegendEntry> legend;
+  std::vector<LegendEntry> legend;
   std::string marks;
   for (size_t i = 0; i < chart.names.size(); ++i) {
     absl::StrAppendFormat(&marks, "<path class=\"%s\" d=\"%s\"/>\n", ColourClass('f', i),
