@@ -5,7 +5,7 @@
 
 FOLDER may have been written by Rein or by transformers. Runs `rein logits` and transformers on the CPU in float32 and exits 0 when
 transformers misses no weight and knows all, token ids are equal and logits differ by less than the tolerance, else 1. Needs torch,
-transformers, safetensors, numpy, pillow.
+torchvision, transformers, safetensors, numpy, pillow.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
 QUESTION = "USER: <image>\nWhat is shown here? ASSISTANT:"
 
@@ -36,19 +36,14 @@ def rein_logits(rein, folder, prompt, image, out):
     return load_file(out)
 
 
-def transformers_ids(folder, prompt, placeholders, image_token_id):
-    """Ids of the prompt with its single placeholder expanded, as the processors of LLaVA and Qwen2-VL do."""
-    ids = AutoTokenizer.from_pretrained(folder)(prompt)["input_ids"]
-    expanded = []
-    for token in ids:
-        expanded += [token] * (placeholders if token == image_token_id else 1)
-    return torch.tensor(expanded)
-
-
-def transformers_picture(folder, image):
-    """Pictures are resized by Pillow: torchvision, the other backend, rounds differently (docs/parity.md)."""
-    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
-    return dict(processor(Image.open(image).convert("RGB"), return_tensors="pt"))
+def transformers_inputs(folder, prompt, image):
+    """What the folder's processor makes of them. Pictures are resized by Pillow: torchvision, the other backend, rounds
+    differently (docs/parity.md)."""
+    processor = AutoProcessor.from_pretrained(folder)
+    processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    if image is None:
+        return dict(processor(text=prompt, return_tensors="pt"))
+    return dict(processor(images=[Image.open(image).convert("RGB")], text=prompt, return_tensors="pt"))
 
 
 def load_model(folder):
@@ -59,38 +54,43 @@ def load_model(folder):
     return model.eval(), wrong
 
 
-def transformers_logits(model, ids, picture):
-    given = dict(input_ids=ids[None], **picture)
-    if "image_grid_thw" in picture:  # Qwen2-VL's positions depend on where pictures are
-        given["mm_token_type_ids"] = (given["input_ids"] == model.config.image_token_id).int()
+def with_image_token(folder, model, prompt):
+    """The prompt with the folder's image token for `<image>`."""
+    token = AutoTokenizer.from_pretrained(folder).convert_ids_to_tokens(model.config.image_token_id)
+    return prompt.replace("<image>", token)
+
+
+def logits_of(model, inputs):
     with torch.no_grad():
-        return model(**given).logits[0]
+        return model(**inputs).logits[0]
 
 
-def compare(rein, folder, prompt=QUESTION, image=None, tolerance=1e-4):
-    """What differs, as a list of texts; prints the measured difference. `<image>` in the prompt is the folder's image token."""
-    model, wrong = load_model(folder)
-    image_token_id = model.config.image_token_id
+def compare(rein, folder, prompt=QUESTION, image=None, tolerance=1e-4, model=None):
+    """What differs, as a list of texts; prints the measured difference. `<image>` in the prompt is the folder's image token.
+    `model`: computes in place of the folder's."""
+    wrong = []
+    if model is None:
+        model, wrong = load_model(folder)
     has_picture = "<image>" in prompt
-    prompt = prompt.replace("<image>", AutoTokenizer.from_pretrained(folder).convert_ids_to_tokens(image_token_id))
+    prompt = with_image_token(folder, model, prompt)
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         if has_picture and image is None:
             image = scratch / "picture.png"
             random_picture(image)
+        image = image if has_picture else None
         try:
             ours = rein_logits(rein, folder, prompt, image, scratch / "out.safetensors")
         except subprocess.CalledProcessError as error:  # its own message is on standard error
             return wrong + [f"rein logits ended with exit status {error.returncode}"]
-        picture = transformers_picture(folder, image) if has_picture else {}
-    placeholders = int((ours["input_ids"] == image_token_id).sum())
-    ids = transformers_ids(folder, prompt, placeholders, image_token_id)
+        inputs = transformers_inputs(folder, prompt, image)
+    ids = inputs["input_ids"][0]
     if not torch.equal(ids, ours["input_ids"].long()):
         return wrong + [f"token ids differ: rein {ours['input_ids'].tolist()}, transformers {ids.tolist()}"]
-    theirs = transformers_logits(model, ids, picture)
+    theirs = logits_of(model, inputs)
     difference = (theirs - ours["logits"]).abs().max().item()
-    print(f"{folder.name}: {len(ids)} tokens, {placeholders} placeholders, largest difference of logits {difference:.2e} "
-          f"(largest logit {theirs.abs().max().item():.2f}, tolerance {tolerance:.0e})")
+    print(f"{folder.name}: {len(ids)} tokens, {int((ids == model.config.image_token_id).sum())} placeholders, largest difference of logits "
+          f"{difference:.2e} (largest logit {theirs.abs().max().item():.2f}, tolerance {tolerance:.0e})")
     # A difference that is not a number is none that is small.
     return wrong if difference < tolerance else wrong + [f"logits differ by {difference:.2e}"]
 
