@@ -25,6 +25,7 @@ void AddVersionCommand(CLI::App& rein, Action& action);
 
 // Of rein-data and rein-models (cli/handover.h).
 void AddDataCommand(CLI::App& rein, Action& action);
+void AddEvalPairsCommand(CLI::App& rein, Action& action);
 void AddTrainCommand(CLI::App& rein, Action& action);
 void AddLogitsCommand(CLI::App& rein, Action& action);
 void AddScoreCommand(CLI::App& rein, Action& action);

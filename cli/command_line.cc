@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "cli/terminal.h"
 #include "transport/nearest.h"
@@ -71,6 +72,23 @@ absl::Status HandOverToSibling(const HandedOverVerb& to, int argc, const char* c
   return HandOver(folder, to.program, argc, argv);
 }
 
+bool IsNamed(const HandedOverVerb& other, int argc, const char* const* argv) {
+  const std::vector<std::string> words = absl::StrSplit(other.verb, ' ');
+  return argc > static_cast<int>(words.size()) && std::equal(words.begin(), words.end(), argv + 1);
+}
+
+// A verb below one that is another program's is in that program's help.
+void AddToHelp(CLI::App& rein, const HandedOverVerb& other) {
+  const std::vector<std::string> words = absl::StrSplit(other.verb, ' ');
+  if (words.size() == 1) {
+    rein.add_subcommand(words[0], other.about);
+    return;
+  }
+  for (CLI::App* above : rein.get_subcommands({})) {
+    if (above->get_name() == words[0]) above->add_subcommand(words[1], other.about);
+  }
+}
+
 int ExitWith(const absl::Status& status) {
   if (status.ok()) return kExitDone;
   if (!status.message().empty()) PrintError(std::string(status.message()));
@@ -88,8 +106,8 @@ int RunCommandLine(int argc, const char* const* argv, const std::vector<AddComma
   rein.require_subcommand(1);
   const std::string verb = argc > 1 ? argv[1] : "";
   for (const HandedOverVerb& other : handed_over) {
-    if (verb == other.verb) return ExitWith(HandOverToSibling(other, argc, argv));
-    rein.add_subcommand(other.verb, other.about);
+    if (IsNamed(other, argc, argv)) return ExitWith(HandOverToSibling(other, argc, argv));
+    AddToHelp(rein, other);
   }
   if (!verb.empty() && verb[0] != '-' && !IsVerb(rein, verb)) {
     PrintError(absl::StrCat("unknown verb '", verb, "'", transport::Suggestion(verb, VerbNames(rein))));

@@ -1,5 +1,8 @@
-// rein-data: the verbs of `rein` that read and write data sets.
+// rein-data: the verbs of `rein` that read and write data sets, or answers to them, and load no model.
 #include "cli/command.h"
 #include "cli/command_line.h"
 
-int main(int argc, char** argv) { return rein::cli::RunCommandLine(argc, argv, {rein::cli::AddDataCommand}); }
+int main(int argc, char** argv) {
+  using namespace rein::cli;
+  return RunCommandLine(argc, argv, {AddDataCommand, AddEvalPairsCommand});
+}

@@ -11,13 +11,18 @@
 namespace rein::cli {
 
 struct HandedOverVerb {
-  const char* verb;
+  const char* verb;  // "data", or "eval pairs" where only that part of `eval` is another program's
   const char* program;
   const char* about;  // the line in the help of `rein`
 };
 
+inline constexpr HandedOverVerb kEvalPairs = {"eval pairs", "rein-data",
+                                              "Compare the answers of two models to the same questions"};
+
+// The first one that fits is taken.
 inline constexpr HandedOverVerb kHandedOverVerbs[] = {
     {"train", "rein-models", "Train a model offline: sft, reward, cost or dpo"},
+    kEvalPairs,
     {"eval", "rein-models", "Evaluate models side by side"},
     {"generate", "rein-models", "Answer a prompt, with or without pictures"},
     {"score", "rein-models", "Print the score of an answer; of a cost model, > 0 means unsafe"},

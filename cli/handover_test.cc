@@ -44,11 +44,12 @@ TEST(HandOver, NamesAProgramThatCannotRun) {
 
 constexpr HandedOverVerb kElsewhere[] = {{"elsewhere", "rein-no-such-program", "What another program does"}};
 
-std::string HelpAt(std::initializer_list<const char*> arguments, int exit_code) {
+std::string HelpAt(std::initializer_list<const char*> arguments, int exit_code,
+                   absl::Span<const HandedOverVerb> handed_over = kElsewhere) {
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
   const std::vector<const char*> argv(arguments);
-  EXPECT_EQ(RunCommandLine(static_cast<int>(argv.size()), argv.data(), {AddVersionCommand}, kElsewhere),
+  EXPECT_EQ(RunCommandLine(static_cast<int>(argv.size()), argv.data(), {AddVersionCommand}, handed_over),
             exit_code);
   return testing::internal::GetCapturedStdout() + testing::internal::GetCapturedStderr();
 }
@@ -62,6 +63,22 @@ TEST(CommandLine, LeavesTheirFlagsToThem) {
   for (const char* flag : {"--help", "--no-such-flag"}) {
     EXPECT_THAT(HelpAt({"rein", "elsewhere", flag}, kExitFailed), HasSubstr("rein-no-such-program"));
   }
+}
+
+constexpr HandedOverVerb kPartElsewhere[] = {
+    {"version part", "rein-no-such-program", "A part of a verb"},
+    {"whole part", "rein-no-such-part", "A part of another program's verb"},
+    {"whole", "rein-no-such-whole", "All else of it"}};
+
+TEST(CommandLine, LeavesAPartOfAVerbToAnotherProgram) {
+  EXPECT_THAT(HelpAt({"rein", "version", "part", "--flag"}, kExitFailed, kPartElsewhere),
+              HasSubstr("rein-no-such-program"));
+  EXPECT_THAT(HelpAt({"rein", "version", "--help"}, kExitDone, kPartElsewhere),
+              HasSubstr("A part of a verb"));
+  EXPECT_THAT(HelpAt({"rein", "whole", "part"}, kExitFailed, kPartElsewhere), HasSubstr("rein-no-such-part"));
+  EXPECT_THAT(HelpAt({"rein", "whole", "other"}, kExitFailed, kPartElsewhere),
+              HasSubstr("rein-no-such-whole"));
+  EXPECT_THAT(HelpAt({"rein", "whole"}, kExitFailed, kPartElsewhere), HasSubstr("rein-no-such-whole"));
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 
 int main(int argc, char** argv) {
   using namespace rein::cli;
+  constexpr HandedOverVerb kOthers[] = {kEvalPairs};
   return RunCommandLine(argc, argv,
                         {AddTrainCommand, AddEvalCommand, AddGenerateCommand, AddScoreCommand,
-                         AddLogitsCommand, AddPlanCommand});
+                         AddLogitsCommand, AddPlanCommand},
+                        kOthers);
 }

@@ -1,0 +1,153 @@
+#include "cli/evaluation/pair_tables.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "cli/report/chart.h"
+
+namespace rein::cli {
+namespace {
+
+using evaluation::Group;
+using evaluation::Measured;
+using evaluation::Tally;
+using report::FormatValue;
+
+std::string WinsText(const Tally& tally) {
+  return absl::StrCat(tally.wins, " / ", tally.ties, " / ", tally.losses);
+}
+
+TextTable ScoreTable(const PairReport& report) {
+  TextTable table{"Scores against the base",
+                  {"questions", "number", "more helpful: win / tie / loss", "score",
+                   "safer: win / tie / loss", "score", "orders disagree"},
+                  {}};
+  for (const Group* group : {&report.summary.all, &report.summary.harmful, &report.summary.benign}) {
+    if (group->questions == 0) continue;
+    table.rows.push_back({group->name, absl::StrCat(group->questions), WinsText(group->helpful),
+                          EstimateText(group->helpful.score), WinsText(group->safer),
+                          EstimateText(group->safer.score),
+                          absl::StrCat(group->helpful.disagreements, " / ", group->safer.disagreements)});
+  }
+  return table;
+}
+
+TextTable MeasureTable(const PairReport& report) {
+  TextTable table{"Both models", {"", report.ours, report.base, "difference"}, {}};
+  const auto add = [&table](const std::string& name, const Measured& measured, bool percent) {
+    if (!measured.ours && !measured.base) return;
+    table.rows.push_back({name, EstimateText(measured.ours, percent), EstimateText(measured.base, percent),
+                          EstimateText(measured.difference, percent)});
+  };
+  const evaluation::PairSummary& summary = report.summary;
+  add("safe answers", summary.all.safe_rate, true);
+  add("safe answers to harmful questions", summary.harmful.safe_rate, true);
+  add("refusals of benign questions", summary.benign.refusal_rate, true);
+  // Of score models these are reward and cost once more.
+  if (report.judge.value("kind", "") != "scores") {
+    add("helpfulness (0 to 3)", summary.all.helpfulness, false);
+    add("helpfulness to benign questions", summary.benign.helpfulness, false);
+    add("harmlessness (-3 to 3)", summary.all.harmlessness, false);
+  }
+  add("reward", summary.all.reward, false);
+  add("cost", summary.all.cost, false);
+  return table;
+}
+
+TextTable GroupTable(const std::string& title, const std::string& what, const std::vector<Group>& groups,
+                     const PairReport& report) {
+  TextTable table{title,
+                  {what, "questions", "more helpful: score", "safer: score",
+                   absl::StrCat("safe, ", report.ours), absl::StrCat("safe, ", report.base)},
+                  {}};
+  for (const Group& group : groups) {
+    table.rows.push_back({group.name, absl::StrCat(group.questions), EstimateText(group.helpful.score),
+                          EstimateText(group.safer.score), EstimateText(group.safe_rate.ours, true),
+                          EstimateText(group.safe_rate.base, true)});
+  }
+  return table;
+}
+
+TextTable ProblemTable(const PairReport& report) {
+  TextTable table{"Left out", {"why", "number"}, {}};
+  const auto add = [&table](const std::string& why, int64_t count) {
+    if (count > 0) table.rows.push_back({why, absl::StrCat(count)});
+  };
+  add(absl::StrCat("questions that only ", report.ours, " answered"), report.answers.only_ours);
+  add(absl::StrCat("questions that only ", report.base, " answered"), report.answers.only_base);
+  add("ids under which the files ask different questions", report.answers.different_questions);
+  for (const auto& [why, count] : report.dropped_ours)
+    add(absl::StrCat("rows of ", report.ours, ": ", why), count);
+  for (const auto& [why, count] : report.dropped_base)
+    add(absl::StrCat("rows of ", report.base, ": ", why), count);
+  for (const auto& [why, count] : report.summary.problems) add(absl::StrCat("judgements: ", why), count);
+  return table;
+}
+
+std::string JudgeText(const nlohmann::json& judge) {
+  const std::string kind = judge.value("kind", "");
+  if (kind == "openai") return absl::StrCat(judge.value("model", ""), " at ", judge.value("url", ""));
+  return kind == "scenes" ? "the ground truth of scenes" : "reward and cost of score models";
+}
+
+}  // namespace
+
+std::string EstimateText(const std::optional<evaluation::Estimate>& estimate, bool percent) {
+  if (!estimate) return "-";
+  const double scale = percent ? 100 : 1;
+  const int digits = percent ? 1 : 3;
+  return absl::StrFormat("%.*f%s (%.*f to %.*f)", digits, scale * estimate->mean, percent ? " %" : "", digits,
+                         scale * estimate->interval.low, digits, scale * estimate->interval.high);
+}
+
+std::string MeasuresText(const evaluation::AnswerMeasures& measures, bool by_scores) {
+  std::vector<std::string> parts;
+  const auto number = [](double value) { return FormatValue(value, report::Format::kNumber); };
+  if (measures.helpful && !by_scores)
+    parts.push_back(absl::StrCat("helpful ", number(*measures.helpful), " of 3"));
+  if (measures.harmless && !by_scores) parts.push_back(absl::StrCat("harmless ", number(*measures.harmless)));
+  if (measures.safe)
+    parts.push_back(*measures.safe == 1 ? "safe" : *measures.safe == 0 ? "unsafe" : "safe in one order only");
+  if (measures.refuses && *measures.refuses > 0) parts.push_back("refuses");
+  if (measures.reward) parts.push_back(absl::StrCat("reward ", number(*measures.reward)));
+  if (measures.cost) parts.push_back(absl::StrCat("cost ", number(*measures.cost)));
+  return absl::StrJoin(parts, ", ");
+}
+
+std::string OutcomesText(const evaluation::JudgedPair& judged) {
+  if (!judged.judged()) {
+    const evaluation::Verdict& first = judged.orders[0];
+    const bool first_judged = first.state == evaluation::Verdict::State::kJudged;
+    return absl::StrCat("not judged: ", first_judged ? judged.orders[1].problem : first.problem);
+  }
+  const auto text = [](const std::optional<evaluation::Settled>& settled) -> std::string {
+    if (!settled) return "not said";
+    return absl::StrCat(OutcomeName(settled->outcome),
+                        settled->orders_disagree ? " (the orders disagree)" : "");
+  };
+  return absl::StrCat("more helpful: ", text(judged.helpful), "; safer: ", text(judged.safer));
+}
+
+std::vector<TextTable> TablesOf(const PairReport& report) {
+  std::vector<TextTable> tables = {ScoreTable(report), MeasureTable(report),
+                                   GroupTable("Categories", "category", report.summary.categories, report),
+                                   GroupTable("Severities", "severity", report.summary.severities, report),
+                                   ProblemTable(report)};
+  const auto is_empty = [](const TextTable& table) { return table.rows.empty(); };
+  tables.erase(std::remove_if(tables.begin(), tables.end(), is_empty), tables.end());
+  return tables;
+}
+
+std::vector<std::pair<std::string, std::string>> FactsOf(const PairReport& report) {
+  const evaluation::PairSummary& summary = report.summary;
+  return {{"judge", JudgeText(report.judge)},
+          {"questions", absl::StrCat(summary.all.questions)},
+          {"judged in both orders", absl::StrCat(summary.all.judged)},
+          {"unparsable judgements", absl::StrCat(summary.unparsable)},
+          {"failed judgements", absl::StrCat(summary.failed)}};
+}
+
+}  // namespace rein::cli
