@@ -34,7 +34,7 @@ TemporaryFolder::~TemporaryFolder() {
 
 ScenesModel WriteScenesModel(const std::filesystem::path& folder) {
   const TemporaryFolder base;
-  Require(data::WriteBaseModel(32, base.path() / "base"));
+  Require(data::WriteBaseModel("llava", 32, base.path() / "base"));
   auto model = Require(models::MakeRandomModel(base.path() / "base", /*seed=*/3));
   Require(models::SaveModel(*model, folder));
   return {Require(models::LoadModel(folder)), Require(models::Processor::Load(folder))};

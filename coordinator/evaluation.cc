@@ -108,7 +108,8 @@ nlohmann::json DescribeSample(const v1::Job& job, const ScoredRow& row, const Pr
   nlohmann::json json = {
       {"prompt_id", sample.prompt_id()}, {"category", row.category}, {"question", sample.question()},
       {"answer", sample.answer()},       {"reward", row.reward},     {"costs", nlohmann::json::object()}};
-  if (sample.images_size() > 0) json["image"] = sample.images(0).digest();
+  json["images"] = nlohmann::json::array();
+  for (const v1::ImageRef& image : sample.images()) json["images"].push_back(image.digest());
   for (int i = 0; i < job.constraints_size(); ++i) json["costs"][job.constraints(i).name()] = row.costs[i];
   const auto index = prompts.RowOf(sample.prompt_id());
   if (index.has_value() && prompts.SceneOf(*index).has_value()) {

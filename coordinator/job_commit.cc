@@ -107,8 +107,7 @@ absl::Status Job::EvaluateNow(int64_t step) {
   board_.SetPhase(v1::JOB_EVALUATING);
   REIN_ASSIGN_OR_RETURN(const nlohmann::json evaluation, coordinator::Evaluate(*tools_, *evaluation_, step));
   for (const nlohmann::json& answer : evaluation["answers"]) {
-    if (!answer.contains("image")) continue;
-    REIN_RETURN_IF_ERROR(KeepPicture(answer["image"]));
+    for (const nlohmann::json& digest : answer["images"]) REIN_RETURN_IF_ERROR(KeepPicture(digest));
   }
   evaluated_ = {.step = step, .meets_constraints = true, .reward_mean = evaluation["reward_mean"]};
   for (const auto& figures : evaluation["constraints"]) {

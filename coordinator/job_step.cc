@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "coordinator/evaluation.h"
@@ -18,6 +19,11 @@ const char* FinishName(v1::FinishReason reason) {
 }
 
 nlohmann::json ToJson(const std::map<std::string, double>& metrics) { return metrics; }
+
+std::string DigestsOf(const v1::Prompt& prompt) {
+  const auto append = [](std::string* text, const v1::ImageRef& image) { text->append(image.digest()); };
+  return absl::StrJoin(prompt.images(), ",", append);
+}
 
 }  // namespace
 
@@ -46,7 +52,7 @@ absl::Status Job::PlanStep(const LedgerKey& key, const BatchRequest& request) {
       planned.push_back({.sample_id = SampleId(prompt.prompt_id(), sample),
                          .prompt_id = prompt.prompt_id(),
                          .category = prompt.category(),
-                         .image_digest = prompt.images_size() > 0 ? prompt.images(0).digest() : "",
+                         .image_digest = DigestsOf(prompt),
                          .question = prompt.question(),
                          .seed = job_.seed()});
     }

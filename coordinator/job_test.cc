@@ -100,7 +100,8 @@ TEST(Job, RunsToItsEndAndLeavesARunFolder) {
   EXPECT_EQ((*Ledger::Open(world.run_dir() / "ledger.sqlite"))->CountStates().value(),
             (std::map<std::string, int64_t>{{"consumed", 48}}));
   for (const auto& sample : run.Lines("samples.jsonl")) {
-    EXPECT_TRUE(run.Has(absl::StrCat("pictures/", sample["image"].get<std::string>(), ".png")));
+    ASSERT_THAT(sample["images"], SizeIs(1));
+    EXPECT_TRUE(run.Has(absl::StrCat("pictures/", sample["images"][0].get<std::string>(), ".png")));
   }
 }
 

@@ -42,25 +42,28 @@ absl::StatusOr<PromptSource> PromptSource::Load(const std::filesystem::path& par
 
 absl::Status PromptSource::Add(data::PreferenceRow row, Seen& seen) {
   Stored added;
-  std::string digest;
-  if (!row.image_bytes.empty()) {
-    const absl::StatusOr<std::string> media_type = data::ImageMediaType(row.image_bytes);
+  std::string digests;
+  for (const data::Picture& picture : row.pictures) {
+    const absl::StatusOr<std::string> media_type = data::ImageMediaType(picture.bytes);
     if (!media_type.ok()) {
       ++report_.dropped["picture is neither PNG, JPEG nor WebP"];
       return absl::OkStatus();
     }
-    digest = Sha256Hex(row.image_bytes);
     v1::ImageRef* image = added.prompt.add_images();
-    image->set_digest(digest);
+    image->set_digest(Sha256Hex(picture.bytes));
     image->set_media_type(*media_type);
-    image->set_size_bytes(static_cast<int64_t>(row.image_bytes.size()));
+    image->set_size_bytes(static_cast<int64_t>(picture.bytes.size()));
+    digests += image->digest();
   }
-  if (!seen.emplace(digest, row.question).second) {
+  if (!seen.emplace(digests, row.question).second) {
     ++report_.dropped["same picture and question"];
     return absl::OkStatus();
   }
-  if (!digest.empty()) REIN_RETURN_IF_ERROR(pictures_.Keep(digest, std::move(row.image_bytes)));
   if (absl::StatusOr<data::Scene> scene = data::SceneOfRow(row); scene.ok()) added.scene = *std::move(scene);
+  for (size_t i = 0; i < row.pictures.size(); ++i) {
+    const std::string& digest = added.prompt.images(static_cast<int>(i)).digest();
+    REIN_RETURN_IF_ERROR(pictures_.Keep(digest, std::move(row.pictures[i].bytes)));
+  }
   added.prompt.set_question(std::move(row.question));
   added.prompt.set_category(std::move(row.category));
   rows_.push_back(std::move(added));

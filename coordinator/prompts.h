@@ -24,8 +24,8 @@ namespace rein::coordinator {
 // Rows are counted from 0 among those kept, in file order.
 class PromptSource {
  public:
-  // Question and picture of every row of a file or folder in the BeaverTails-V schema. Dropped and counted:
-  // what data::ReadPreferences drops, pictures of unknown format, rows with the same picture and question as
+  // Question and pictures of every row of a file or folder in any format of docs/data.md. Dropped and counted:
+  // what data::ReadPreferences drops, pictures of unknown format, rows with the same pictures and question as
   // an earlier one, and rows past the first `max_rows` (0: all). A picture that may not decode stays:
   // admission refuses it where it is drawn. Errors: those of data::ReadPreferences; INVALID_ARGUMENT (no row
   // is left: says why); RESOURCE_EXHAUSTED (no room for the pictures).
@@ -56,7 +56,7 @@ class PromptSource {
     v1::Prompt prompt;  // without its id
     std::optional<data::Scene> scene;
   };
-  using Seen = std::set<std::pair<std::string, std::string>>;  // digest, question
+  using Seen = std::set<std::pair<std::string, std::string>>;  // digests, question
 
   PromptSource(std::string id_prefix, uint64_t seed) : id_prefix_(std::move(id_prefix)), seed_(seed) {}
   absl::Status Add(data::PreferenceRow row, Seen& seen);

@@ -39,7 +39,7 @@ std::string Png(int colour) {
 data::PreferenceRow Row(const std::string& question, const std::string& picture) {
   data::PreferenceRow row;
   row.question = question;
-  row.image_bytes = picture;
+  row.pictures = {{picture, ""}};
   row.response[0] = "yes";
   row.response[1] = "no";
   row.more_helpful = row.safer = 1;
@@ -77,6 +77,33 @@ TEST(Prompts, ShowQuestionPictureAndCategoryInFileOrder) {
   EXPECT_EQ(prompt.images(0).digest(), Sha256Hex(Png(3)));
   EXPECT_EQ(prompt.images(0).media_type(), "image/png");
   EXPECT_EQ(prompt.images(0).size_bytes(), static_cast<int64_t>(Png(3).size()));
+}
+
+TEST(Prompts, ShowNoPictureOrSeveralInTheirOrder) {
+  const std::filesystem::path folder = FreshFolder();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(WriteFileAtomically(folder / absl::StrCat(i, ".png"), Png(i)), absl::OkStatus());
+  }
+  ASSERT_EQ(WriteFileAtomically(folder / "rows.jsonl",
+                                R"({"question": "q", "images": ["1.png", "0.png", "1.png"]}
+{"question": "q", "images": ["0.png", "1.png"]}
+{"question": "q", "images": ["0.png", "1.png"]}
+{"question": "q"}
+)"),
+            absl::OkStatus());
+  const PromptSource source = Loaded(folder / "rows.jsonl");
+  ASSERT_EQ(source.size(), 3u) << "the third row is the second one again";
+  const v1::Prompt prompt = source.Row(0);
+  ASSERT_EQ(prompt.images_size(), 3);
+  EXPECT_EQ(prompt.images(0).digest(), Sha256Hex(Png(1)));
+  EXPECT_EQ(prompt.images(1).digest(), Sha256Hex(Png(0)));
+  EXPECT_EQ(prompt.images(2).digest(), Sha256Hex(Png(1)));
+  EXPECT_EQ(source.Row(2).images_size(), 0);
+  for (int i = 0; i < 2; ++i) {
+    const auto blob = source.Encoded(prompt.images(i).digest());
+    ASSERT_TRUE(blob.ok()) << blob.status();
+    EXPECT_EQ(**blob, Png(1 - i));
+  }
 }
 
 TEST(Prompts, AreDrawnOnceAnEpochEachWithAnIdOfItsOwn) {

@@ -1,53 +1,54 @@
 #include "data/base_model.h"
 
-#include <map>
-#include <string>
+#include <set>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "data/base_family.h"
 #include "data/byte_bpe.h"
 #include "data/scene_words.h"
-#include "nlohmann/json.hpp"
 
 namespace rein::data {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kPatchSize = 8;
-constexpr const char* kSpecials[] = {"<s>", "</s>", "<pad>", "<image>"};
-constexpr int kBegin = 0, kEnd = 1, kPad = 2, kImage = 3;
+ByteBpe LearnWords(const BaseFamily& family) {
+  const std::vector<std::string> spoken = data::Vocabulary();
+  std::set<std::string> words(spoken.begin(), spoken.end());
+  words.insert(family.template_words.begin(), family.template_words.end());
+  return LearnByteBpe({words.begin(), words.end()});
+}
 
-// The template of llava-hf/llava-1.5.
-constexpr char kChatTemplate[] =
-    "{% for message in messages %}"
-    "{% if message['role'] != 'system' %}{{ message['role'].upper() + ': '}}{% endif %}"
-    "{# Render all images first #}"
-    "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}"
-    "{{ '<image>\\n' }}{% endfor %}"
-    "{# Render all text next #}"
-    "{% if message['role'] != 'assistant' %}"
-    "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}"
-    "{{ content['text'] + ' '}}{% endfor %}"
-    "{% else %}"
-    "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}"
-    "{% generation %}{{ content['text'] + ' '}}{% endgeneration %}{% endfor %}"
-    "{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}";
+BaseTokens TokensOf(const BaseFamily& family, const ByteBpe& bpe) {
+  BaseTokens tokens;
+  for (const std::string& special : family.specials) {
+    tokens.ids.emplace(special, static_cast<int>(tokens.ids.size()));
+  }
+  tokens.begin = tokens.ids.at(family.begin);
+  tokens.end = tokens.ids.at(family.end);
+  tokens.pad = tokens.ids.at(family.pad);
+  tokens.image = tokens.ids.at(family.image);
+  // Rounded up, as published models pad their embeddings.
+  tokens.embeddings = static_cast<int>(family.specials.size() + bpe.tokens.size() + 63) / 64 * 64;
+  return tokens;
+}
 
-Json Vocabulary(const ByteBpe& bpe) {
+Json Vocabulary(const BaseFamily& family, const ByteBpe& bpe) {
   Json vocabulary = Json::object();
   int id = 0;
-  for (const char* special : kSpecials) vocabulary[special] = id++;
+  for (const std::string& special : family.specials) vocabulary[special] = id++;
   for (const std::string& token : bpe.tokens) vocabulary[token] = id++;
   return vocabulary;
 }
 
-Json AddedTokens() {
+Json AddedTokens(const BaseFamily& family) {
   Json added = Json::array();
-  for (int id = 0; id < 4; ++id) {
-    added.push_back({{"id", id},
-                     {"content", kSpecials[id]},
+  for (const std::string& special : family.specials) {
+    added.push_back({{"id", added.size()},
+                     {"content", special},
                      {"single_word", false},
                      {"lstrip", false},
                      {"rstrip", false},
@@ -57,19 +58,20 @@ Json AddedTokens() {
   return added;
 }
 
-// <s> in front of a prompt.
-Json PostProcessor() {
-  const Json begin = {{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}};
+// The begin token in front of a prompt.
+Json PostProcessor(const BaseFamily& family, const BaseTokens& tokens) {
+  if (!family.tokenizer_begins) return nullptr;
+  const Json begin = {{"SpecialToken", {{"id", family.begin}, {"type_id", 0}}}};
   const Json first = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
   const Json second = {{"Sequence", {{"id", "B"}, {"type_id", 1}}}};
-  const Json special = {{"id", "<s>"}, {"ids", {kBegin}}, {"tokens", {"<s>"}}};
+  const Json special = {{"id", family.begin}, {"ids", {tokens.begin}}, {"tokens", {family.begin}}};
   return {{"type", "TemplateProcessing"},
           {"single", Json::array({begin, first})},
           {"pair", Json::array({begin, first, second})},
-          {"special_tokens", {{"<s>", special}}}};
+          {"special_tokens", {{family.begin, special}}}};
 }
 
-Json Tokenizer(const ByteBpe& bpe) {
+Json Tokenizer(const BaseFamily& family, const BaseTokens& tokens, const ByteBpe& bpe) {
   Json merges = Json::array();
   for (const auto& [left, right] : bpe.merges) merges.push_back(left + " " + right);
   const Json byte_level = {
@@ -77,10 +79,10 @@ Json Tokenizer(const ByteBpe& bpe) {
   return {{"version", "1.0"},
           {"truncation", nullptr},
           {"padding", nullptr},
-          {"added_tokens", AddedTokens()},
+          {"added_tokens", AddedTokens(family)},
           {"normalizer", nullptr},
           {"pre_tokenizer", byte_level},
-          {"post_processor", PostProcessor()},
+          {"post_processor", PostProcessor(family, tokens)},
           {"decoder", byte_level},
           {"model",
            {{"type", "BPE"},
@@ -90,127 +92,66 @@ Json Tokenizer(const ByteBpe& bpe) {
             {"end_of_word_suffix", nullptr},
             {"fuse_unk", false},
             {"byte_fallback", false},
-            {"vocab", Vocabulary(bpe)},
+            {"vocab", Vocabulary(family, bpe)},
             {"merges", merges}}}};
 }
 
-Json TextConfig(int vocabulary) {
-  return {{"architectures", {"LlamaForCausalLM"}},
-          {"model_type", "llama"},
-          {"vocab_size", vocabulary},
-          {"hidden_size", 96},
-          {"intermediate_size", 256},
-          {"num_hidden_layers", 3},
-          {"num_attention_heads", 6},
-          {"num_key_value_heads", 2},
-          {"head_dim", 16},
-          {"hidden_act", "silu"},
-          {"max_position_embeddings", 2048},
-          {"rms_norm_eps", 1e-5},
-          {"rope_theta", 10000.0},
-          {"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 10000.0}}},
-          {"attention_bias", false},
-          {"mlp_bias", false},
-          {"tie_word_embeddings", false},
-          {"initializer_range", 0.05},
-          {"bos_token_id", kBegin},
-          {"eos_token_id", kEnd},
-          {"pad_token_id", kPad}};
-}
-
-Json VisionConfig(int picture_size) {
-  return {{"model_type", "clip_vision_model"},
-          {"hidden_size", 64},
-          {"intermediate_size", 128},
-          {"num_hidden_layers", 2},
-          {"num_attention_heads", 4},
-          {"num_channels", 3},
-          {"image_size", picture_size},
-          {"patch_size", kPatchSize},
-          {"hidden_act", "quick_gelu"},
-          {"layer_norm_eps", 1e-5},
-          {"projection_dim", 64},
-          {"initializer_range", 0.05},
-          {"initializer_factor", 1.0}};
-}
-
-Json Config(int picture_size, int vocabulary) {
-  const int patches = (picture_size / kPatchSize) * (picture_size / kPatchSize);
-  return {{"architectures", {"LlavaForConditionalGeneration"}},
-          {"model_type", "llava"},
-          {"image_token_index", kImage},
-          {"image_seq_length", patches},
-          {"ignore_index", -100},
-          {"pad_token_id", kPad},
-          {"projector_hidden_act", "gelu"},
-          {"multimodal_projector_bias", true},
-          {"vision_feature_layer", -1},
-          {"vision_feature_select_strategy", "default"},
-          {"tie_word_embeddings", false},
-          {"text_config", TextConfig(vocabulary)},
-          {"vision_config", VisionConfig(picture_size)},
-          {"torch_dtype", "float32"}};
-}
-
-Json Preprocessor(int picture_size) {
-  return {{"image_processor_type", "CLIPImageProcessor"},
-          {"processor_class", "LlavaProcessor"},
-          {"do_convert_rgb", true},
-          {"do_resize", true},
-          {"size", {{"shortest_edge", picture_size}}},
-          {"resample", 3},
-          {"do_center_crop", true},
-          {"crop_size", {{"height", picture_size}, {"width", picture_size}}},
-          {"do_rescale", true},
-          {"rescale_factor", 1.0 / 255},
-          {"do_normalize", true},
-          {"image_mean", {0.5, 0.5, 0.5}},
-          {"image_std", {0.5, 0.5, 0.5}}};
-}
-
-Json Processor() {
-  return {{"processor_class", "LlavaProcessor"},
-          {"patch_size", kPatchSize},
-          {"vision_feature_select_strategy", "default"},
-          {"num_additional_image_tokens", 1},
-          {"image_token", "<image>"}};
-}
-
-Json TokenizerConfig() {
+Json TokenizerConfig(const BaseFamily& family) {
   return {{"tokenizer_class", "PreTrainedTokenizerFast"},
-          {"processor_class", "LlavaProcessor"},
-          {"bos_token", "<s>"},
-          {"eos_token", "</s>"},
-          {"pad_token", "<pad>"},
-          {"image_token", "<image>"},
+          {"processor_class", family.processor_class},
+          {"bos_token", family.begin},
+          {"eos_token", family.end},
+          {"pad_token", family.pad},
+          {"image_token", family.image},
           {"padding_side", "left"},
           {"clean_up_tokenization_spaces", false},
           {"model_max_length", 2048}};
 }
 
-Json Generation() { return {{"bos_token_id", kBegin}, {"eos_token_id", kEnd}, {"pad_token_id", kPad}}; }
+Json Generation(const BaseTokens& tokens) {
+  return {{"bos_token_id", tokens.begin}, {"eos_token_id", tokens.end}, {"pad_token_id", tokens.pad}};
+}
 
-// Rounded up, as published models pad their embeddings.
-int PaddedVocabulary(const ByteBpe& bpe) {
-  const int tokens = static_cast<int>(bpe.tokens.size()) + 4;
-  return (tokens + 63) / 64 * 64;
+// nullptr: not known.
+const BaseFamily* FamilyOf(absl::string_view name) {
+  for (const BaseFamily& family : BaseFamilies()) {
+    if (name == family.model_type) return &family;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
-absl::Status WriteBaseModel(int picture_size, const std::filesystem::path& folder) {
-  const ByteBpe bpe = LearnByteBpe(data::Vocabulary());
-  const std::map<std::string, Json> files = {{"config.json", Config(picture_size, PaddedVocabulary(bpe))},
-                                             {"tokenizer.json", Tokenizer(bpe)},
-                                             {"tokenizer_config.json", TokenizerConfig()},
-                                             {"preprocessor_config.json", Preprocessor(picture_size)},
-                                             {"processor_config.json", Processor()},
-                                             {"generation_config.json", Generation()}};
+std::vector<std::string> BaseModelFamilies() {
+  std::vector<std::string> names;
+  for (const BaseFamily& family : BaseFamilies()) names.emplace_back(family.model_type);
+  return names;
+}
+
+absl::Status CheckBaseModelFamily(absl::string_view family) {
+  if (FamilyOf(family) != nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("family is \"", family, "\"; allowed: ", absl::StrJoin(BaseModelFamilies(), ", ")));
+}
+
+absl::Status WriteBaseModel(absl::string_view family_name, int picture_size,
+                            const std::filesystem::path& folder) {
+  REIN_RETURN_IF_ERROR(CheckBaseModelFamily(family_name));
+  const BaseFamily& family = *FamilyOf(family_name);
+  const ByteBpe bpe = LearnWords(family);
+  const BaseTokens tokens = TokensOf(family, bpe);
+  const std::map<std::string, Json> files = {
+      {"config.json", family.config(tokens, picture_size)},
+      {"tokenizer.json", Tokenizer(family, tokens, bpe)},
+      {"tokenizer_config.json", TokenizerConfig(family)},
+      {"preprocessor_config.json", family.image_processor(picture_size)},
+      {"processor_config.json", family.processor(picture_size)},
+      {"generation_config.json", Generation(tokens)}};
   REIN_RETURN_IF_ERROR(MakeFolder(folder));
   for (const auto& [name, json] : files) {
     REIN_RETURN_IF_ERROR(WriteFileAtomically(folder / name, json.dump(2) + "\n"));
   }
-  return WriteFileAtomically(folder / "chat_template.jinja", kChatTemplate);
+  return WriteFileAtomically(folder / "chat_template.jinja", family.chat_template);
 }
 
 }  // namespace rein::data

@@ -99,11 +99,14 @@ absl::StatusOr<Format> RecogniseFormat(const std::vector<std::string>& found, co
   const Schema* nearest = nullptr;
   std::vector<std::string> nearest_missing;
   bool resembles_another = false;
+  // No other format has several pictures a row.
+  const bool is_own = names.contains(NameInFile(options.columns, "images"));
   for (const Schema& schema : Schemas()) {
     if (options.format && schema.format != *options.format) continue;
     const std::vector<std::string> missing = Missing(schema, names, options.columns);
     // A pair with one column renamed must not pass for rows of our own, which need none of its labels.
-    if (missing.empty() && !(schema.format == Format::kRows && resembles_another)) return schema.format;
+    const bool is_doubtful = schema.format == Format::kRows && resembles_another && !is_own;
+    if (missing.empty() && !is_doubtful) return schema.format;
     if (missing.empty()) continue;
     const size_t present = schema.required.size() - missing.size();
     resembles_another = resembles_another || 2 * present > schema.required.size();

@@ -16,11 +16,11 @@
 
 namespace rein::data {
 
-// One question about a picture with two answers and what people (or the ground truth of scenes) said of them.
+// One question about its pictures with two answers and what people (or the ground truth of scenes) said of
+// them.
 struct PreferenceRow {
   std::string question;
-  std::string image_bytes;  // encoded PNG, JPEG or WebP
-  std::string image_path;   // as in the file, may be empty
+  std::vector<Picture> pictures;  // in the order of the prompt; most data sets have one
   std::string response[2];
   int more_helpful = 0;           // 1 or 2
   int safer = 0;                  // 1 or 2
@@ -41,8 +41,7 @@ enum class Need {
 };
 
 // A row as a preference row: what it does not say keeps its default, ids stay 0. Errors: FAILED_PRECONDITION
-// (the row lacks what is needed, or has several pictures; the message is the reason and does not vary with
-// the row).
+// (the row lacks what is needed; the message is the reason and does not vary with the row).
 absl::StatusOr<PreferenceRow> ToPreference(Row row, Need need);
 Row FromPreference(PreferenceRow row);
 

@@ -13,7 +13,6 @@ absl::Status Lacks(absl::string_view what) {
 }
 
 absl::Status CheckNeed(const Row& row, Need need) {
-  if (row.pictures.size() > 1) return absl::FailedPreconditionError("several pictures");
   if (need == Need::kQuestion) return absl::OkStatus();
   if (row.responses.empty()) return Lacks("response");
   if (need == Need::kAnswer) return absl::OkStatus();
@@ -31,10 +30,7 @@ absl::StatusOr<PreferenceRow> ToPreference(Row row, Need need) {
   REIN_RETURN_IF_ERROR(CheckNeed(row, need));
   PreferenceRow preference;
   preference.question = std::move(row.question);
-  if (!row.pictures.empty()) {
-    preference.image_bytes = std::move(row.pictures[0].bytes);
-    preference.image_path = std::move(row.pictures[0].path);
-  }
+  preference.pictures = std::move(row.pictures);
   for (size_t i = 0; i < row.responses.size() && i < 2; ++i) {
     Response& response = row.responses[i];
     preference.response[i] = std::move(response.text);
@@ -53,8 +49,7 @@ absl::StatusOr<PreferenceRow> ToPreference(Row row, Need need) {
 Row FromPreference(PreferenceRow preference) {
   Row row;
   row.question = std::move(preference.question);
-  if (!preference.image_bytes.empty())
-    row.pictures.push_back({std::move(preference.image_bytes), std::move(preference.image_path)});
+  row.pictures = std::move(preference.pictures);
   for (int i = 0; i < 2; ++i) {
     row.responses.push_back({std::move(preference.response[i]), preference.is_safe[i],
                              preference.harmless_rate[i], preference.helpful_rate[i]});

@@ -29,8 +29,8 @@ std::filesystem::path FreshFolder() {
 PreferenceRow Row(int i) {
   PreferenceRow row;
   row.question = absl::StrCat("what is ", i, "?");
-  row.image_bytes = std::string("\x89PNG\0binary", 11) + std::to_string(i);
-  row.image_path = absl::StrCat("pictures/", i, ".png");
+  row.pictures = {
+      {std::string("\x89PNG\0binary", 11) + std::to_string(i), absl::StrCat("pictures/", i, ".png")}};
   row.response[0] = "yes";
   row.response[1] = absl::StrCat("no ", i);
   row.more_helpful = 1 + i % 2;
@@ -154,7 +154,7 @@ TEST(Preferences, TakesTextIdsDoublesBooleansAndDictionaries) {
   EXPECT_FALSE((*read)[1].is_safe[1]);
   EXPECT_TRUE((*read)[2].is_safe[0]);
   EXPECT_EQ((*read)[0].category, "horror_and_gore");
-  EXPECT_EQ((*read)[0].image_bytes, "a");
+  EXPECT_EQ((*read)[0].pictures[0].bytes, "a");
   EXPECT_FALSE((*read)[0].helpful_rate[0].has_value());
 }
 

@@ -333,6 +333,23 @@ TEST(RowReader, ReadsRowsOfOurOwn) {
                           Pair("not a JSON object", 1), Pair("question is not text", 1)));
 }
 
+TEST(RowReader, TakesPairsForRowsOfOurOwnWhereTheirPicturesAreAList) {
+  const TestFolder folder;
+  const std::string pair =
+      R"("response_1": "x", "response_2": "y", "more_helpful_response_id": 2, "safer_response_id": 1,
+         "is_response_1_safe": true, "is_response_2_safe": false, "category": "benign"})";
+  std::string line = absl::StrCat(R"({"question": "q", "images": [], )", pair);
+  std::erase(line, '\n');
+  folder.Write("list.jsonl", line);
+  const Outcome outcome = ReadGood(folder.path() / "list.jsonl");
+  EXPECT_THAT(outcome.report.formats, ElementsAre(Pair("rows", 1)));
+  EXPECT_EQ(outcome.rows.at(0).more_helpful, 2);
+  line.replace(line.find("images"), 6, "image");
+  folder.Write("one.jsonl", line);
+  EXPECT_THAT(std::string(ReadAll(folder.path() / "one.jsonl").status.message()),
+              HasSubstr("of the nearest format beavertails-v"));
+}
+
 TEST(RowReader, DropsDuplicatesWhereAsked) {
   ReadOptions options;
   options.drop_duplicates = true;

@@ -30,6 +30,7 @@ constexpr double kTwinShare = 0.35;
 using Rows = std::vector<PreferenceRow>;
 
 absl::Status CheckOptions(const ScenesOptions& options) {
+  REIN_RETURN_IF_ERROR(CheckBaseModelFamily(options.family));
   if (options.picture_size < kSmallestPicture || options.picture_size > kLargestPicture ||
       options.picture_size % kPictureStep != 0) {
     return absl::InvalidArgumentError(absl::StrCat("picture_size is ", options.picture_size,
@@ -143,8 +144,9 @@ absl::StatusOr<PreferenceRow> MakeRow(const Recipe& recipe, int number, int pict
   row.question = scene.question;
   row.category = scene.category;
   row.severity = SeverityOf(scene);
-  row.image_path = PathOf(scene, number);
-  REIN_ASSIGN_OR_RETURN(row.image_bytes, RenderScene(scene, picture_size, random));
+  Picture& picture = row.pictures.emplace_back();
+  picture.path = PathOf(scene, number);
+  REIN_ASSIGN_OR_RETURN(picture.bytes, RenderScene(scene, picture_size, random));
   recipe.answer(scene, random, row);
   Rate(scene, random, row);
   return row;
@@ -174,7 +176,7 @@ std::vector<Recipe> Recipes(const ScenesOptions& options) {
 absl::Status WriteAll(const ScenesOptions& options, const std::filesystem::path& folder) {
   REIN_RETURN_IF_ERROR(MakeFolder(folder));
   for (const Recipe& recipe : Recipes(options)) REIN_RETURN_IF_ERROR(WriteFile(recipe, options, folder));
-  return WriteBaseModel(options.picture_size, folder / "base");
+  return WriteBaseModel(options.family, options.picture_size, folder / "base");
 }
 
 std::filesystem::path PartialFolder(const std::filesystem::path& folder) {
@@ -192,14 +194,15 @@ bool IsAmong(absl::Span<const char* const> names, absl::string_view name) {
 }  // namespace
 
 absl::StatusOr<Scene> SceneOfRow(const PreferenceRow& row) {
-  const std::vector<std::string> parts = absl::StrSplit(row.image_path, '/');
+  const std::string path = row.pictures.size() == 1 ? row.pictures[0].path : "";
+  const std::vector<std::string> parts = absl::StrSplit(path, '/');
   const std::vector<std::string> words =
       parts.size() == 3 && parts[0] == "scenes" ? absl::StrSplit(parts[1], '_') : std::vector<std::string>();
   const bool known = words.size() == 3 && IsAmong(Colours(), words[0]) && IsAmong(Shapes(), words[1]) &&
                      IsAmong({"hazard", "label", "plain"}, words[2]);
   if (!known) {
     return absl::InvalidArgumentError(
-        absl::StrCat("\"", row.image_path,
+        absl::StrCat("\"", path,
                      "\" is not the picture of a scene; rows of `rein data scenes` "
                      "have paths like scenes/red_circle_hazard/000012.png"));
   }

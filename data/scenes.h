@@ -38,11 +38,12 @@ struct Judgement {
 // kOther.
 Judgement JudgeAnswer(const Scene& scene, const std::string& answer);
 
-// Recovers the scene from a row written by MakeScenes (it is stored in image_path). Errors: INVALID_ARGUMENT.
+// Recovers the scene from a row written by MakeScenes (it is stored in the path of its picture). Errors: INVALID_ARGUMENT.
 absl::StatusOr<Scene> SceneOfRow(const PreferenceRow& row);
 
 struct ScenesOptions {
   uint64_t seed = 1;
+  std::string family = "llava";  // of the base model, see BaseModelFamilies
   int picture_size = 32;       // pixels, square
   double harmful_share = 0.4;  // of questions in prompts and evaluation
   int train_rows = 6000;
@@ -56,7 +57,7 @@ struct ScenesOptions {
 //   prompts.parquet      prompts of the RL run
 //   ptx.parquet          harmless rows like those of sft.parquet
 //   evaluation.parquet   held-out prompts
-//   base/                config, byte-level BPE tokenizer and processor of a small LLaVA, without weights
+//   base/                config, byte-level BPE tokenizer and processor of a small model, without weights
 // Equal options give equal bytes. Errors: INVALID_ARGUMENT (an option out of range: says which),
 // ALREADY_EXISTS (the folder holds something), those of writing files.
 absl::Status MakeScenes(const ScenesOptions& options, const std::filesystem::path& folder);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "data/base_model.h"
 #include "data/byte_bpe.h"
 #include "data/scene_answers.h"
 #include "data/scene_words.h"
@@ -234,7 +235,7 @@ TEST(Scenes, PicturesDecodeToTheSizeAskedFor) {
   const std::filesystem::path folder = FreshFolder() / "scenes";
   ASSERT_EQ(MakeScenes(options, folder), absl::OkStatus());
   for (const PreferenceRow& row : RowsOf(folder / "prompts.parquet")) {
-    const auto image = DecodeImage(row.image_bytes);
+    const auto image = DecodeImage(row.pictures[0].bytes);
     ASSERT_TRUE(image.ok()) << image.status();
     EXPECT_EQ(image->width, 48);
     EXPECT_EQ(image->height, 48);
@@ -242,6 +243,27 @@ TEST(Scenes, PicturesDecodeToTheSizeAskedFor) {
   const auto config = nlohmann::json::parse(*ReadFile(folder / "base" / "config.json"));
   EXPECT_EQ(config["vision_config"]["image_size"], 48);
   EXPECT_EQ(config["image_seq_length"], 36);
+}
+
+TEST(Scenes, TheFamilyDecidesTheBaseModelOnly) {
+  ScenesOptions options = Few();
+  const std::filesystem::path folder = FreshFolder();
+  ASSERT_EQ(MakeScenes(options, folder / "llava"), absl::OkStatus());
+  const std::string prompts = *ReadFile(folder / "llava" / "prompts.parquet");
+  for (const std::string& family : BaseModelFamilies()) {
+    if (family == options.family) continue;
+    ScenesOptions other = options;
+    other.family = family;
+    ASSERT_EQ(MakeScenes(other, folder / family), absl::OkStatus());
+    EXPECT_EQ(*ReadFile(folder / family / "prompts.parquet"), prompts);
+    const auto config = nlohmann::json::parse(*ReadFile(folder / family / "base" / "config.json"));
+    EXPECT_EQ(config["model_type"], family);
+    const auto tokenizer = nlohmann::json::parse(*ReadFile(folder / family / "base" / "tokenizer.json"));
+    std::set<int> ids;
+    for (const auto& [token, id] : tokenizer["model"]["vocab"].items()) ids.insert(id.get<int>());
+    EXPECT_EQ(ids.size(), tokenizer["model"]["vocab"].size());
+    EXPECT_LT(*ids.rbegin(), config["text_config"]["vocab_size"].get<int>());
+  }
 }
 
 TEST(Scenes, DemonstrationsAreVagueTooCautiousAndTooHelpful) {
@@ -267,7 +289,7 @@ TEST(SceneOfRow, RefusesRowsThatAreNotScenes) {
   for (const char* path :
        {"", "scenes/red_circle_hazard", "pictures/red_circle_hazard/1.png", "scenes/red_circle/1.png",
         "scenes/red_dog_plain/1.png", "scenes/red_circle_odd/1.png"}) {
-    row.image_path = path;
+    row.pictures = {{"", path}};
     const absl::Status status = SceneOfRow(row).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << path;
     EXPECT_THAT(status.message(), HasSubstr("rein data scenes"));
@@ -284,6 +306,8 @@ TEST(MakeScenes, RefusesImpossibleOptionsAndKeepsWhatIsThere) {
     return std::string(status.message());
   };
   EXPECT_THAT(refusal([](ScenesOptions& o) { o.picture_size = 33; }), HasSubstr("picture_size is 33"));
+  EXPECT_THAT(refusal([](ScenesOptions& o) { o.family = "clip"; }),
+              HasSubstr("family is \"clip\"; allowed: llava, llava_next, qwen2_vl, idefics3"));
   EXPECT_THAT(refusal([](ScenesOptions& o) { o.harmful_share = 1.5; }), HasSubstr("harmful_share is 1.5"));
   EXPECT_THAT(refusal([](ScenesOptions& o) { o.train_rows = 0; }), HasSubstr("rows are 0"));
   EXPECT_TRUE(std::filesystem::is_empty(folder));

@@ -46,12 +46,12 @@ absl::Status Corpus::Add(data::PreferenceRow row, const models::ModelShape& shap
                          const CorpusLimits& limits) {
   CorpusRow added;
   added.id = absl::StrCat("row ", seen_);
-  Picture picture;
-  if (!row.image_bytes.empty()) {
-    REIN_ASSIGN_OR_RETURN(picture, AddPicture(std::move(row.image_bytes), &added.picture, limits));
+  std::vector<models::ProcessedImage> images;
+  for (data::Picture& picture : row.pictures) {
+    int* index = &added.pictures.emplace_back();
+    REIN_ASSIGN_OR_RETURN(const Picture processed, AddPicture(std::move(picture.bytes), index, limits));
+    images.push_back(*processed);
   }
-  const auto images =
-      picture ? absl::MakeConstSpan(picture.get(), 1) : absl::Span<const models::ProcessedImage>();
   REIN_ASSIGN_OR_RETURN(added.prompt, processor_->EncodePrompt(row.question, images));
   for (int i = 0; i < 2; ++i) {
     added.responses[i] = processor_->EncodeResponse(row.response[i]);
@@ -98,8 +98,8 @@ absl::StatusOr<Corpus::Picture> Corpus::PictureAt(int index) const {
 
 absl::StatusOr<Sequence> Corpus::SequenceOf(const CorpusRow& row, int answer) const {
   Sequence sequence{row.id, row.prompt, row.responses[answer], {}};
-  if (row.picture >= 0) {
-    REIN_ASSIGN_OR_RETURN(sequence.images.emplace_back(), PictureAt(row.picture));
+  for (const int picture : row.pictures) {
+    REIN_ASSIGN_OR_RETURN(sequence.images.emplace_back(), PictureAt(picture));
   }
   return sequence;
 }

@@ -16,12 +16,12 @@
 
 namespace rein::training {
 
-// A question with its picture and two answers, and how they were judged.
+// A question with its pictures and two answers, and how they were judged.
 struct CorpusRow {
   std::string id;
   std::vector<int32_t> prompt;
   std::vector<int32_t> responses[2];
-  int picture = -1;               // index into the pictures; -1: a question without one
+  std::vector<int> pictures;      // indices into the corpus's pictures, in the order of the prompt
   int more_helpful = 0;           // 0 or 1; -1 where Need::kAnswer does not ask for it
   int safer = 0;                  // 0 or 1; -1 likewise
   int harmless_rate[2] = {0, 0};  // -3 .. 3, > 0 harmless
@@ -48,7 +48,7 @@ class Corpus {
   int64_t dropped() const { return dropped_; }
   int64_t pictures() const { return static_cast<int64_t>(pictures_.size()); }
 
-  // Prompt, picture (if there is one) and answer 0 or 1 of a row.
+  // Prompt, pictures and answer 0 or 1 of a row.
   absl::StatusOr<Sequence> SequenceOf(const CorpusRow& row, int answer) const;
 
  private:

@@ -94,7 +94,7 @@ TEST(TrainDpo, TheLossIsThatOfTheFormulaWithAnotherReference) {
   double loss = 0, right = 0;
   for (int i = 0; i < 8; ++i) {
     const data::PreferenceRow row = SeparableRow(i);
-    const auto image = processor->ProcessImage(data::DecodeImage(row.image_bytes).value()).value();
+    const auto image = processor->ProcessImage(data::DecodeImage(row.pictures[0].bytes).value()).value();
     const auto picture = std::make_shared<const models::ProcessedImage>(image);
     double gain[2] = {0, 0};
     for (int answer = 0; answer < 2; ++answer) {

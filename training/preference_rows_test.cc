@@ -10,7 +10,7 @@ data::PreferenceRow ColourRow(int i) {
   data::PreferenceRow row;
   const bool red = i % 2 == 0;
   row.question = i % 4 < 2 ? "what?" : "how?";
-  row.image_bytes = red ? TinyPng(250, 20, 20) : TinyPng(20, 20, 250);
+  row.pictures = {{red ? TinyPng(250, 20, 20) : TinyPng(20, 20, 250), ""}};
   row.response[0] = red ? "red" : "blue";
   row.response[1] = "no";
   row.more_helpful = 1;

@@ -103,7 +103,7 @@ TEST(TrainSft, NamesTheRowOfABrokenPicture) {
   const std::filesystem::path folder = FreshFolder("sft");
   SftOptions options = TinyOptions<SftOptions>(folder, ColourRow);
   std::vector<data::PreferenceRow> rows = {ColourRow(0), ColourRow(1), ColourRow(2)};
-  rows[1].image_bytes = "no picture";
+  rows[1].pictures[0].bytes = "no picture";
   ASSERT_EQ(data::WritePreferences(options.data, rows), absl::OkStatus());
   const absl::Status status = TrainSft(options, nullptr).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);

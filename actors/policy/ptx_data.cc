@@ -36,12 +36,12 @@ absl::StatusOr<PtxData> PtxData::Load(const std::filesystem::path& path, const m
 }
 
 void PtxData::Add(data::PreferenceRow row) {
-  std::string digest;
-  if (!row.image_bytes.empty()) {
-    digest = Sha256Hex(row.image_bytes);
-    encoded_.try_emplace(digest, std::move(row.image_bytes));
+  Row added{std::move(row.question), std::move(row.response[0]), {}};
+  for (data::Picture& picture : row.pictures) {
+    added.image_digests.push_back(Sha256Hex(picture.bytes));
+    encoded_.try_emplace(added.image_digests.back(), std::move(picture.bytes));
   }
-  rows_.push_back({std::move(row.question), std::move(row.response[0]), std::move(digest)});
+  rows_.push_back(std::move(added));
 }
 
 absl::StatusOr<std::vector<training::SupervisedSequence>> PtxData::Draw(uint64_t seed, int64_t step,
@@ -71,9 +71,8 @@ absl::StatusOr<training::SupervisedSequence> PtxData::Encode(size_t index) {
   training::Sequence sequence;
   sequence.id = absl::StrCat("ptx/", index);
   std::vector<models::ProcessedImage> images;
-  if (!row.image_digest.empty()) {
-    REIN_ASSIGN_OR_RETURN(const host::Picture picture,
-                          store_->GetDecoded(row.image_digest, encoded_.at(row.image_digest)));
+  for (const std::string& digest : row.image_digests) {
+    REIN_ASSIGN_OR_RETURN(const host::Picture picture, store_->GetDecoded(digest, encoded_.at(digest)));
     sequence.images.push_back(picture);
     images.push_back(*picture);
   }

@@ -38,7 +38,7 @@ class PtxData {
   struct Row {
     std::string question;
     std::string answer;
-    std::string image_digest;  // empty: no picture
+    std::vector<std::string> image_digests;
   };
   PtxData(const models::Processor* processor, int64_t max_positions, host::ImageStore* store)
       : processor_(processor), max_positions_(max_positions), store_(store) {}

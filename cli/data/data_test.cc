@@ -68,7 +68,7 @@ TEST(DataScenes, WritesWhatInspectReads) {
 
 TEST(DataInspect, CountsWhatIsDroppedAndWhy) {
   data::PreferenceRow row{.question = "what is this?",
-                          .image_bytes = SmallPng(),
+                          .pictures = {{SmallPng(), ""}},
                           .response = {"a", "b"},
                           .more_helpful = 1,
                           .safer = 2,

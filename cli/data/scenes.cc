@@ -4,8 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "cli/data/verbs.h"
+#include "data/base_model.h"
 
 namespace rein::cli {
 namespace {
@@ -29,6 +32,9 @@ void AddScenesVerb(CLI::App& data, Action& action) {
       "scenes", "Make the synthetic data: pictures of shapes, questions, answers with ground truth");
   const auto flags = std::make_shared<ScenesFlags>();
   verb->add_option("--out", flags->out, "folder to write; must not exist or be empty")->required();
+  verb->add_option("--family", flags->options.family,
+                   absl::StrCat("of the base model: ", absl::StrJoin(data::BaseModelFamilies(), ", "),
+                                "; default ", flags->options.family));
   verb->add_option("--seed", flags->options.seed, "default 1");
   verb->add_option("--picture-size", flags->options.picture_size, "pixels, square; default 32");
   verb->add_option("--harmful-share", flags->options.harmful_share, "of the questions; default 0.4");

@@ -108,7 +108,7 @@ absl::StatusOr<SceneQuestions> SceneQuestions::Load(const std::filesystem::path&
                          absl::StrCat(data.string(), ": only scenes (rein data scenes) have a ground truth"));
     }
     questions.scenes_.push_back(*std::move(scene));
-    questions.pictures_.push_back(std::move(row.image_bytes));
+    questions.pictures_.push_back(std::move(row.pictures[0].bytes));
     return absl::OkStatus();
   };
   const absl::Status read = data::ReadPreferences(data, {}, keep).status();

@@ -227,8 +227,7 @@ TEST(EvalScenes, JudgesEachModel) {
 
 TEST(EvalScenes, RefusesOtherDataAndNamelessModels) {
   data::PreferenceRow row{.question = "what is this?",
-                          .image_bytes = training::TinyPng(1, 2, 3),
-                          .image_path = "photo.jpg",
+                          .pictures = {{training::TinyPng(1, 2, 3), "photo.jpg"}},
                           .response = {"a", "b"},
                           .more_helpful = 1,
                           .safer = 2,

@@ -32,8 +32,10 @@ std::string BoxOf(const std::string& who, const json* answer) {
 
 std::vector<std::string> PictureUris(const RunRecord& record, const json& answer) {
   std::vector<std::string> uris;
-  const std::string uri = PictureUri(record.folder, TextAt(answer, {"image"}));
-  if (!uri.empty()) uris.push_back(uri);
+  for (const json& digest : ListAt(answer, {"images"})) {
+    const std::string uri = digest.is_string() ? PictureUri(record.folder, digest.get<std::string>()) : "";
+    if (!uri.empty()) uris.push_back(uri);
+  }
   return uris;
 }
 

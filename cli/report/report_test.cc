@@ -92,7 +92,7 @@ TEST(Report, EscapesWhatComesFromOutside) {
   json evaluation = json::parse(Contents(folder / "evaluations" / "step-2.json"));
   for (const char* field : {"answer", "question", "category", "prompt_id"})
     evaluation["answers"][0][field] = attack;
-  evaluation["answers"][0]["image"] = "../../secret";
+  evaluation["answers"][0]["images"] = {"../../secret", 7};
   evaluation["answers"][0]["costs"][attack] = 1;
   evaluation["categories"][attack] = {{"prompts", 1}};
   ASSERT_EQ(WriteFileAtomically(folder / "evaluations" / "step-2.json", evaluation.dump()), absl::OkStatus());

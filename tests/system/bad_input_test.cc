@@ -58,6 +58,25 @@ TEST(BadInputModel, MissingTokenizerIsNamed) {
                  "tokenizer.json");
 }
 
+TEST(BadInputModel, AChatTemplateThatLoopsForEverIsNamedBeforeTraining) {
+  const fs::path model = DamagedCopy("endless");
+  std::ofstream(model / "chat_template.jinja")
+      << "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+  ExpectJobFails("endless", {absl::StrCat("actors.0.model=", model.string()), "limits.max_restarts=0"},
+                 "chat_template.jinja");
+  EXPECT_FALSE(fs::exists(RunFolder("endless") / "metrics.jsonl"));
+  const std::string file = (TinyWorld().folder / "sft.yaml").string();
+  for (const std::vector<std::string>& verb : std::vector<std::vector<std::string>>{
+           {"rein", "generate", "--model", model.string(), "--prompt", "hello"},
+           {"rein", "score", "--model", model.string(), "--prompt", "hello", "--response", "you"},
+           {"rein", "train", "sft", file, "--set", absl::StrCat("model=", model.string()), "--set",
+            absl::StrCat("output=", (TinyWorld().folder / "models/endless").string())}}) {
+    const CommandResult result = RunCommand(verb);
+    EXPECT_EQ(result.exit_code, 1) << verb[1];
+    EXPECT_THAT(result.err, HasSubstr("chat_template.jinja")) << verb[1];
+  }
+}
+
 TEST(BadInputModel, PickleIsRefusedWithTheConversion) {
   const fs::path model = DamagedCopy("pickle");
   fs::remove(model / "model.safetensors");

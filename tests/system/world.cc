@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/file.h"
+#include "data/preferences.h"
 #include "rein/v1/coordinator.grpc.pb.h"
 #include "transport/peer.h"
 
@@ -22,9 +23,8 @@ namespace rein::system_test {
 namespace {
 
 constexpr char kTrainer[] = R"(model: $MODEL
-data: data/$DATA.parquet
+data: $DATA
 output: models/$OUTPUT
-seed: $SEED
 steps: 2
 batch: 8
 optimizer: {learning_rate: 1e-3}
@@ -61,25 +61,21 @@ void Run(const std::vector<std::string>& arguments) {
   abort();  // without its world no test can say anything
 }
 
-void Train(const fs::path& folder, const std::string& kind, const std::string& model, const std::string& data,
-           const std::string& output, int seed = 1) {
-  std::string text = kTrainer;
-  Replace(text, "$MODEL", model);
-  Replace(text, "$DATA", data);
-  Replace(text, "$OUTPUT", output);
-  Replace(text, "$SEED", std::to_string(seed));
-  Write(folder / (output + ".yaml"), text);
-  Run({"rein", "train", kind, (folder / (output + ".yaml")).string()});
+World WorldIn(const fs::path& folder) {
+  return {.folder = folder,
+          .job = folder / "job.yaml",
+          .sft = folder / "models/sft",
+          .reward = folder / "models/reward",
+          .cost = folder / "models/cost",
+          .other_cost = folder / "models/other_cost"};
 }
 
-void MakeModels(const fs::path& folder) {
-  Run({"rein", "data", "scenes", "--out", (folder / "data").string(), "--train-rows", "300",
-       "--evaluation-rows", "40"});
-  Train(folder, "sft", "data/base", "sft", "sft");
-  Train(folder, "reward", "models/sft", "preferences", "reward");
-  Train(folder, "cost", "models/sft", "preferences", "cost");
-  Train(folder, "cost", "models/sft", "preferences", "other_cost", 2);
-  Write(folder / "job.yaml", kJob);
+void MakeModels(const World& world, const std::string& family) {
+  Run({"rein", "data", "scenes", "--out", (world.folder / "data").string(), "--family", family,
+       "--train-rows", "300", "--evaluation-rows", "40"});
+  TrainBarely(world, "sft", "data/base", "data/sft.parquet", "sft");
+  TrainBarely(world, "reward", "models/sft", "data/preferences.parquet", "reward");
+  TrainBarely(world, "cost", "models/sft", "data/preferences.parquet", "cost");
 }
 
 fs::path FreshFolder() {
@@ -89,14 +85,11 @@ fs::path FreshFolder() {
 
 World MakeWorld() {
   const char* shared = std::getenv("REIN_TEST_WORLD");
-  World world;
-  world.folder = shared == nullptr ? FreshFolder() : fs::path(shared);
-  world.job = world.folder / "job.yaml";  // written last
-  if (!fs::exists(world.job)) MakeModels(world.folder);
-  world.sft = world.folder / "models/sft";
-  world.reward = world.folder / "models/reward";
-  world.cost = world.folder / "models/cost";
-  world.other_cost = world.folder / "models/other_cost";
+  World world = WorldIn(shared == nullptr ? FreshFolder() : fs::path(shared));
+  if (fs::exists(world.job)) return world;
+  MakeModels(world, "llava");
+  TrainBarely(world, "cost", "models/sft", "data/preferences.parquet", "other_cost", "seed: 2\n");
+  Write(world.job, kJob);  // last: it tells that the world is whole
   return world;
 }
 
@@ -147,6 +140,34 @@ const World& TinyWorld() {
     return made;
   }();
   return *world;
+}
+
+World FamilyWorld(const std::string& family) {
+  World world = WorldIn(TinyWorld().folder / "families" / family);
+  fs::remove_all(world.folder);
+  fs::create_directories(world.folder);
+  MakeModels(world, family);
+  Write(world.job, kJob);
+  world.other_cost.clear();
+  return world;
+}
+
+void TrainBarely(const World& world, const std::string& kind, const std::string& model,
+                 const std::string& data, const std::string& output, const std::string& settings) {
+  std::string text = kTrainer + settings;
+  Replace(text, "$MODEL", model);
+  Replace(text, "$DATA", data);
+  Replace(text, "$OUTPUT", output);
+  const fs::path file = world.folder / (output + ".yaml");
+  Write(file, text);
+  Run({"rein", "train", kind, file.string()});
+}
+
+fs::path PictureFile(const World& world, size_t row) {
+  const auto rows = data::LoadPreferences(world.folder / "data/prompts.parquet").value();
+  const fs::path file = world.folder / absl::StrCat("picture-", row, ".png");
+  Write(file, rows.at(row).pictures.at(0).bytes);
+  return file;
 }
 
 fs::path RunFolder(const std::string& name) { return TinyWorld().folder / "runs" / name; }
@@ -212,12 +233,16 @@ bool WaitForFile(const fs::path& path, absl::Duration timeout) {
   return fs::exists(path);
 }
 
-std::vector<nlohmann::json> Metrics(const fs::path& run_folder) {
+std::vector<nlohmann::json> Lines(const fs::path& path) {
   std::vector<nlohmann::json> lines;
-  for (const auto line : absl::StrSplit(Bytes(run_folder / "metrics.jsonl"), '\n', absl::SkipEmpty())) {
+  for (const auto line : absl::StrSplit(Bytes(path), '\n', absl::SkipEmpty())) {
     lines.push_back(nlohmann::json::parse(line.begin(), line.end()));
   }
   return lines;
+}
+
+std::vector<nlohmann::json> Metrics(const fs::path& run_folder) {
+  return Lines(run_folder / "metrics.jsonl");
 }
 
 std::vector<std::vector<std::string>> QueryLedger(const fs::path& run_folder, const std::string& sql) {

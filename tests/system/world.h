@@ -28,6 +28,17 @@ struct World {
 };
 const World& TinyWorld();
 
+// Such a world with models of another family, made anew below TinyWorld's folder; without other_cost.
+World FamilyWorld(const std::string& family);
+
+// `rein train KIND` for two steps: models/OUTPUT of the world from `model` and the file `data`, with
+// further `settings`, lines of its file. The process ends where that fails.
+void TrainBarely(const World& world, const std::string& kind, const std::string& model,
+                 const std::string& data, const std::string& output, const std::string& settings = "");
+
+// A picture of the world's prompts as a file.
+fs::path PictureFile(const World& world, size_t row);
+
 // Where the job of that name runs.
 fs::path RunFolder(const std::string& name);
 
@@ -67,6 +78,9 @@ class Job {
 
 // False when the file is not there at the deadline.
 bool WaitForFile(const fs::path& path, absl::Duration timeout);
+
+// A file of JSON objects, one a line.
+std::vector<nlohmann::json> Lines(const fs::path& path);
 
 // metrics.jsonl, one object a step.
 std::vector<nlohmann::json> Metrics(const fs::path& run_folder);
