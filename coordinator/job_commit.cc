@@ -128,11 +128,11 @@ absl::Status Job::DeliverPolicy() {
   const fs::path policy = options_.run_dir / "policy";
   const fs::path partial = options_.run_dir / "policy.partial";
   const v1::ActorSpec* actor = transport::FindActor(job_, "policy");
-  const fs::path source =
-      checkpoints_->FolderOf(best->step) / absl::StrCat("policy-", actor->name()) / "model";
+  const fs::path saved = checkpoints_->FolderOf(best->step) / absl::StrCat("policy-", actor->name());
   std::error_code error;
   fs::remove_all(partial, error);
-  fs::copy(source, partial, fs::copy_options::recursive, error);
+  fs::copy(saved / "model", partial, fs::copy_options::recursive, error);
+  if (!error && fs::exists(saved / "adapter")) fs::copy(saved / "adapter", partial / "adapter", error);
   if (error) return FromError(error, partial);
   REIN_RETURN_IF_ERROR(WriteFileAtomically(partial / "step.txt", absl::StrCat(best->step, "\n")));
   fs::remove_all(policy, error);
