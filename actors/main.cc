@@ -19,6 +19,7 @@
 #include "actors/scorer/scorer_role.h"
 #include "base/lifeline.h"
 #include "base/log_line.h"
+#include "base/openmp.h"
 #include "base/status.h"
 
 namespace rein {
@@ -134,6 +135,7 @@ absl::Status RunActor(const Flags& flags) {
 }  // namespace rein
 
 int main(int argc, char** argv) {
+  rein::MakeProductsRepeatable();
   int exit_status = 2;
   const absl::StatusOr<rein::Flags> flags = rein::ParseFlags(argc, argv, exit_status);
   if (!flags.ok()) return exit_status;

@@ -1,9 +1,11 @@
 // rein-models: the verbs of `rein` that load models.
+#include "base/openmp.h"
 #include "cli/command.h"
 #include "cli/command_line.h"
 
 int main(int argc, char** argv) {
   using namespace rein::cli;
+  rein::MakeProductsRepeatable();
   constexpr HandedOverVerb kOthers[] = {kEvalPairs};
   return RunCommandLine(argc, argv,
                         {AddTrainCommand, AddEvalCommand, AddGenerateCommand, AddScoreCommand,

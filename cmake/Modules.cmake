@@ -27,10 +27,11 @@ function(rein_module name)
     rein_precompile(${name}_test "${ARG_TORCH}")
     rein_sanitize(${name}_test)
     add_test(NAME ${name}_test COMMAND ${name}_test)
+    set(environment "MKL_CBWR=AUTO,STRICT") # base/openmp.h: MakeProductsRepeatable
     if(REIN_SANITIZE MATCHES "thread")
-      set_tests_properties(${name}_test PROPERTIES
-        ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
+      list(APPEND environment "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
     endif()
+    set_tests_properties(${name}_test PROPERTIES ENVIRONMENT "${environment}")
   endif()
 endfunction()
 

@@ -99,8 +99,6 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> PackedBackwardCpu(
 at::Tensor PagedCpu(const at::Tensor &q, const at::Tensor &key_cache, const at::Tensor &value_cache,
                     const at::Tensor &tables, at::IntArrayRef query_lens, at::IntArrayRef context_lens,
                     double scale) {
-  TORCH_CHECK(q.scalar_type() == at::kFloat, "PagedAttention: on CPU q and caches must be float32, got ",
-              q.scalar_type());
   const int64_t block_tokens = key_cache.size(1), row_size = q.size(1) * q.size(2);
   const std::vector<PagedToken> tokens = PagedTokens(query_lens, context_lens);
   const AttentionShape shape = ShapeOf(q, key_cache.size(2), scale);
@@ -189,11 +187,11 @@ at::Tensor PackedAttention(const at::Tensor &q, const at::Tensor &k, const at::T
 at::Tensor PagedAttention(const at::Tensor &q, const at::Tensor &key_cache, const at::Tensor &value_cache,
                           const at::Tensor &block_tables, const std::vector<int64_t> &query_lens,
                           const std::vector<int64_t> &context_lens, double scale) {
+  const at::ScalarType cached = q.is_cpu() ? at::kFloat : q.scalar_type();
   TORCH_CHECK(key_cache.dim() == 4 && key_cache.is_contiguous() && value_cache.is_contiguous() &&
-                  key_cache.sizes() == value_cache.sizes() && key_cache.scalar_type() == q.scalar_type() &&
-                  value_cache.scalar_type() == q.scalar_type(),
-              "PagedAttention: caches must be contiguous ", q.scalar_type(),
-              " [blocks, block_tokens, kv_heads, D], as q is");
+                  key_cache.sizes() == value_cache.sizes() && key_cache.scalar_type() == cached &&
+                  value_cache.scalar_type() == cached,
+              "PagedAttention: caches must be contiguous ", cached, " [blocks, block_tokens, kv_heads, D]");
   CheckHeads("PagedAttention", q, key_cache.size(2), key_cache.size(3));
   TORCH_CHECK(block_tables.is_cpu() && block_tables.scalar_type() == at::kInt && block_tables.dim() == 2 &&
                   block_tables.size(0) == static_cast<int64_t>(query_lens.size()) &&
@@ -208,8 +206,9 @@ at::Tensor PagedAttention(const at::Tensor &q, const at::Tensor &key_cache, cons
   TORCH_CHECK(new_tokens == q.size(0), "PagedAttention: q has ", q.size(0), " tokens, query_lens sum to ",
               new_tokens);
   static const auto operation = FindOperation<decltype(PagedCpu)>("rein::paged_attention");
-  return OnDevice(operation, q.contiguous(), key_cache, value_cache, block_tables.contiguous(), query_lens,
-                  context_lens, scale);
+  return OnDevice(operation, q.to(cached).contiguous(), key_cache, value_cache, block_tables.contiguous(),
+                  query_lens, context_lens, scale)
+      .to(q.scalar_type());
 }
 
 }  // namespace rein::kernels

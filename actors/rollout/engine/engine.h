@@ -97,6 +97,8 @@ class Engine {
   // running sequences are prefilled again with the new weights and go on.
   virtual void WeightsChanged(Version version) = 0;
   virtual EngineCounters counters() const = 0;
+  // The tensors of the cache, whose contents are not needed again. To be called when idle.
+  virtual std::vector<at::Tensor> ForgetCache() = 0;
 };
 
 }  // namespace rein::rollout

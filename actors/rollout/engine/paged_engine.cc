@@ -86,8 +86,9 @@ int64_t BlockBytes(const models::VisionLanguageModel& model, int64_t block_token
                                      .block_tokens = block_tokens,
                                      .kv_heads = shape.kv_heads,
                                      .head_dim = shape.head_dim};
-  const at::ScalarType dtype =
-      model.tensors().empty() ? at::kFloat : model.tensors().front().second.scalar_type();
+  // As MakeCache.
+  const bool in_float = model.tensors().empty() || model.tensors().front().second.is_cpu();
+  const at::ScalarType dtype = in_float ? at::kFloat : model.tensors().front().second.scalar_type();
   return models::KvCache::BlockBytes(block, dtype);
 }
 
@@ -173,6 +174,16 @@ absl::Status PagedEngine::StepUnguarded(const std::function<void(GeneratedSample
   scheduler_.EndStep([this](const Sequence& sequence) { return Stopped(sequence) || sequence.full(); },
                      [&](Sequence& sequence) { finished(Finish(sequence)); });
   return absl::OkStatus();
+}
+
+std::vector<at::Tensor> PagedEngine::ForgetCache() {
+  scheduler_.Clear();
+  std::vector<at::Tensor> tensors;
+  for (int64_t layer = 0; layer < cache_.shape().layers; ++layer) {
+    tensors.push_back(cache_.keys(layer));
+    tensors.push_back(cache_.values(layer));
+  }
+  return tensors;
 }
 
 absl::Status PagedEngine::Prefill(const std::vector<std::shared_ptr<Prompt>>& prompts) {

@@ -30,6 +30,7 @@ class PagedEngine : public Engine {
   void Cancel(uint64_t tag) override { scheduler_.Cancel(tag); }
   void WeightsChanged(Version version) override;
   EngineCounters counters() const override;
+  std::vector<at::Tensor> ForgetCache() override;
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
