@@ -83,7 +83,7 @@ class DpoTask {
   absl::Status AskReference() {
     const std::filesystem::path& folder = options_.reference.empty() ? options_.model : options_.reference;
     REIN_ASSIGN_OR_RETURN(const auto processor, models::Processor::Load(folder));
-    REIN_ASSIGN_OR_RETURN(const auto model, models::LoadModel(folder));
+    REIN_ASSIGN_OR_RETURN(const auto model, LoadModelOf(options_, folder));
     if (processor->tokenizer_digest() != training_.processor().tokenizer_digest()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "reference ", folder.string(), " has another tokenizer than ", options_.model.string(),
@@ -161,7 +161,7 @@ class DpoTask {
 absl::StatusOr<Metrics> TrainDpo(const DpoOptions& options, const TrainProgressFn& progress) {
   if (!(options.beta > 0))
     return absl::InvalidArgumentError(absl::StrCat("beta must be more than 0, not ", options.beta));
-  OfflineKind kind;
+  OfflineKind kind{.need = options.by_safety ? data::Need::kPair : data::Need::kHelpfulPair};
   kind.settings = {{"kind", "dpo"},
                    {"reference", options.reference.string()},
                    {"beta", options.beta},

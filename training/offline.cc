@@ -90,6 +90,13 @@ nlohmann::json LoraSettings(const models::LoraOptions& options) {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<models::VisionLanguageModel>> LoadModelOf(const OfflineOptions& options,
+                                                                         const fs::path& folder) {
+  models::LoadOptions load;
+  if (options.loading) load.progress = options.loading(folder);
+  return models::LoadModel(folder, load);
+}
+
 absl::StatusOr<std::unique_ptr<OfflineTraining>> OfflineTraining::Create(const OfflineOptions& options,
                                                                          const OfflineKind& kind) {
   return Guarded([&]() -> absl::StatusOr<std::unique_ptr<OfflineTraining>> {
@@ -105,9 +112,12 @@ absl::Status OfflineTraining::Load() {
   if (options_.resume) start_ = folder_.NewestState();
   REIN_ASSIGN_OR_RETURN(processor_, models::Processor::Load(options_.model));
   REIN_RETURN_IF_ERROR(LoadModel());
-  REIN_ASSIGN_OR_RETURN(corpus_, Corpus::Load(options_.data, *processor_, model_->shape()));
+  const auto load = [&](const fs::path& data) {
+    return Corpus::Load(data, *processor_, model_->shape(), {}, kind_.need);
+  };
+  REIN_ASSIGN_OR_RETURN(corpus_, load(options_.data));
   if (!options_.evaluation.empty()) {
-    REIN_ASSIGN_OR_RETURN(evaluation_, Corpus::Load(options_.evaluation, *processor_, model_->shape()));
+    REIN_ASSIGN_OR_RETURN(evaluation_, load(options_.evaluation));
   }
   REIN_RETURN_IF_ERROR(Prepare());
   return start_ > 0 ? ReadState() : absl::OkStatus();
@@ -121,8 +131,9 @@ absl::Status OfflineTraining::LoadModel() {
     LogInfo(absl::StrCat(folder.string(), " holds no weights: they are drawn from seed ", options_.seed));
     REIN_ASSIGN_OR_RETURN(model_, models::MakeRandomModel(folder, options_.seed));
   } else {
-    REIN_ASSIGN_OR_RETURN(model_, models::LoadModel(folder));
+    REIN_ASSIGN_OR_RETURN(model_, LoadModelOf(options_, folder));
   }
+  REIN_RETURN_IF_ERROR(models::CheckVocabulary(*processor_, *model_));
   if (kind_.score_head && !model_->shape().has_score_head) model_->AddScoreHead(options_.seed);
   return absl::OkStatus();
 }

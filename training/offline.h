@@ -26,11 +26,16 @@ namespace rein::training {
 
 // What tells one kind of training from another.
 struct OfflineKind {
-  bool may_draw_weights = false;  // a model folder without weights gives random ones
-  bool score_head = false;        // added where the model has none
+  bool may_draw_weights = false;        // a model folder without weights gives random ones
+  bool score_head = false;              // added where the model has none
+  data::Need need = data::Need::kPair;  // of the rows
   // Of its own; a training is resumed with equal ones only.
   nlohmann::json settings = nlohmann::json::object();
 };
+
+// LoadModel with the progress that `options` ask for.
+absl::StatusOr<std::unique_ptr<models::VisionLanguageModel>> LoadModelOf(const OfflineOptions& options,
+                                                                         const std::filesystem::path& folder);
 
 // 1. Create loads and checks everything, the output folder and the state to resume from included. 2. Run
 // trains, evaluates and saves.

@@ -117,7 +117,7 @@ class PreferenceTask {
 
 absl::StatusOr<Metrics> TrainPreference(const PreferenceOptions& options, bool is_cost,
                                         const TrainProgressFn& progress) {
-  OfflineKind kind{.score_head = true};
+  OfflineKind kind{.score_head = true, .need = is_cost ? data::Need::kPair : data::Need::kHelpfulPair};
   kind.settings = {{"kind", is_cost ? "cost" : "reward"}, {"regularization", options.regularization}};
   if (is_cost) {
     kind.settings["labels"] = options.binary_labels ? "binary" : "graded";

@@ -51,7 +51,8 @@ absl::StatusOr<Metrics> EvaluateSft(OfflineTraining& training, const Corpus& cor
 absl::StatusOr<Metrics> TrainSft(const SftOptions& options, const TrainProgressFn& progress) {
   REIN_ASSIGN_OR_RETURN(
       const std::unique_ptr<OfflineTraining> training,
-      OfflineTraining::Create(options, {.may_draw_weights = true, .settings = {{"kind", "sft"}}}));
+      OfflineTraining::Create(
+          options, {.may_draw_weights = true, .need = data::Need::kAnswer, .settings = {{"kind", "sft"}}}));
   OfflineTraining::Task task;
   task.loss = [&](const Corpus& corpus, const OfflineTraining::Rows& rows,
                   Metrics&) -> absl::StatusOr<LossPart> {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/lora.h"
+#include "models/vision_language_model.h"
 #include "training/optimizer.h"
 
 namespace rein::training {
@@ -35,16 +36,20 @@ struct OfflineOptions {
   bool keep_best = false;  // write the weights of the evaluation with the smallest loss, not the last ones
   int64_t save_every = 0;  // steps between two training states; 0: none
   bool resume = false;     // go on from the newest training state
+  // Called for each model before it is loaded; what it returns is told how far that is.
+  std::function<models::LoadProgressFn(const std::filesystem::path& folder)> loading;
 };
 
-// The trainings below read rows of the BeaverTails-V schema (data/preferences.h), shuffle them by `seed` and
-// epoch, call `progress` after each step (metrics: loss, learning_rate, grad_norm, rows_dropped; more for
-// pairs; after an evaluation its metrics with "evaluation_" in front) and write `output` whole or not at all;
-// a folder that holds anything is refused (ALREADY_EXISTS). With adapters `output` holds the merged model
-// and, in adapter/, the adapters. They evaluate every `evaluate_every` steps (0: never) and after the last
-// one, on `evaluation`, or on the first rows of `data` where that is empty. A score head is drawn from `seed`
-// where the model has none. Equal options and thread counts give equal bytes, also when a training was cut
-// off and resumed. Metrics and training states are kept in `output`.training (training/training_folder.h).
+// The trainings below read rows of any format (data/preferences.h): SFT questions with an answer, reward
+// models and DPO by helpfulness pairs that were ranked so, cost models and DPO by safety whole pairs. They
+// shuffle them by `seed` and epoch, call `progress` after each step (metrics: loss, learning_rate, grad_norm,
+// rows_dropped; more for pairs; after an evaluation its metrics with "evaluation_" in front) and write
+// `output` whole or not at all; a folder that holds anything is refused (ALREADY_EXISTS). With adapters
+// `output` holds the merged model and, in adapter/, the adapters. They evaluate every `evaluate_every` steps
+// (0: never) and after the last one, on `evaluation`, or on the first rows of `data` where that is empty. A
+// score head is drawn from `seed` where the model has none. Equal options and thread counts give equal bytes,
+// also when a training was cut off and resumed. Metrics and training states are kept in `output`.training
+// (training/training_folder.h).
 //
 // Metrics of the last evaluation are returned, with `keep_best` those of the best one. Errors: those of
 // loading data and model; INVALID_ARGUMENT (options); DATA_LOSS (loss not finite); NOT_FOUND and
@@ -53,8 +58,8 @@ struct OfflineOptions {
 
 struct SftOptions : OfflineOptions {};
 
-// Causal cross-entropy on response tokens, packed; question and response_1 are the example. A `model` folder
-// without weights starts from random ones, drawn from `seed`. Evaluates loss, token_accuracy.
+// Causal cross-entropy on response tokens, packed; question and the first answer are the example. A `model`
+// folder without weights starts from random ones, drawn from `seed`. Evaluates loss, token_accuracy.
 absl::StatusOr<std::map<std::string, double>> TrainSft(const SftOptions& options,
                                                        const TrainProgressFn& progress);
 

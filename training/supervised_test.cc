@@ -99,6 +99,28 @@ TEST(TrainSft, StartsFromRandomWeightsWhereThereAreNone) {
   EXPECT_EQ(TrainRewardModel(scorer, nullptr).status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST(OfflineTrainings, AskOfRowsOnlyWhatTheyUse) {
+  const std::filesystem::path folder = FreshFolder("rows");
+  const auto with = [&](auto options, const std::string& row) {
+    options.data = options.evaluation = folder / "rows.jsonl";
+    options.steps = 1;
+    EXPECT_EQ(WriteFileAtomically(options.data, row), absl::OkStatus());
+    return options;
+  };
+  const std::string demonstration = R"({"question": "what?", "answer": "red"})";
+  EXPECT_TRUE(
+      TrainSft(with(TinyOptions<SftOptions>(FreshFolder("sft"), ColourRow), demonstration), nullptr).ok());
+  const std::string pair =
+      R"({"question": "what?", "response_1": "red", "response_2": "no", "more_helpful_response_id": 1})";
+  EXPECT_TRUE(TrainRewardModel(
+                  with(TinyOptions<PreferenceOptions>(FreshFolder("reward"), SeparableRow), pair), nullptr)
+                  .ok());
+  for (const std::string& row : {demonstration, pair}) {
+    const auto cost = with(TinyOptions<PreferenceOptions>(FreshFolder("cost"), SeparableRow), row);
+    EXPECT_THAT(TrainCostModel(cost, nullptr).status().message(), HasSubstr("none of 1 rows"));
+  }
+}
+
 TEST(TrainSft, NamesTheRowOfABrokenPicture) {
   const std::filesystem::path folder = FreshFolder("sft");
   SftOptions options = TinyOptions<SftOptions>(folder, ColourRow);

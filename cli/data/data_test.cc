@@ -41,7 +41,8 @@ TEST(DataVerb, IsTheOneThatReinHandsOver) {
   Action action;
   AddDataCommand(rein, action);
   for (const HandedOverVerb& verb : kHandedOverVerbs) {
-    if (verb.program != std::string("rein-data")) continue;
+    if (verb.verb != std::string("data")) continue;
+    EXPECT_EQ(verb.program, std::string("rein-data"));
     EXPECT_EQ(rein.get_subcommand(verb.verb)->get_description(), verb.about);
   }
 }

@@ -18,6 +18,7 @@ constexpr int64_t kUsualLength = 512;
 
 struct Flags {
   std::string model, prompt;
+  std::string dtype = "float32";
   std::vector<std::string> images;
   bool greedy = false;
   int64_t max_tokens = 0;
@@ -25,7 +26,7 @@ struct Flags {
 };
 
 absl::Status Generate(const Flags& flags) {
-  REIN_ASSIGN_OR_RETURN(const ModelFolder folder, LoadModelFolder(flags.model));
+  REIN_ASSIGN_OR_RETURN(const ModelFolder folder, LoadModelFolder(flags.model, flags.dtype));
   Prompt prompt;
   REIN_ASSIGN_OR_RETURN(prompt.images, ReadPictures(*folder.processor, flags.images));
   REIN_ASSIGN_OR_RETURN(prompt.tokens, folder.processor->EncodePrompt(flags.prompt, prompt.images));
@@ -48,6 +49,7 @@ void AddGenerateCommand(CLI::App& rein, Action& action) {
   verb->add_option("--prompt", flags->prompt, "the question")->required();
   verb->add_option("--image", flags->images, "a picture: PNG, JPEG or WebP; may be given several times")
       ->allow_extra_args(false);
+  verb->add_option("--dtype", flags->dtype, "of weights: float32 (default), bfloat16, float16");
   verb->add_flag("--greedy", flags->greedy, "take the likeliest token each time; same as --temperature 0");
   verb->add_option("--temperature", flags->params.temperature, "0: greedy; default 1")
       ->check(CLI::NonNegativeNumber);

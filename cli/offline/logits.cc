@@ -19,6 +19,7 @@ namespace {
 struct Flags {
   std::string model, prompt, response, out;
   std::vector<std::string> images;
+  std::string dtype = "float32";
   bool raw = false;
 };
 
@@ -37,7 +38,7 @@ absl::StatusOr<std::vector<int32_t>> Encode(const Flags& flags, const models::Pr
 
 absl::Status WriteLogits(const Flags& flags) {
   const c10::NoGradGuard no_grad;
-  REIN_ASSIGN_OR_RETURN(const ModelFolder folder, LoadModelFolder(flags.model));
+  REIN_ASSIGN_OR_RETURN(const ModelFolder folder, LoadModelFolder(flags.model, flags.dtype));
   REIN_ASSIGN_OR_RETURN(const std::vector<models::ProcessedImage> images,
                         ReadPictures(*folder.processor, flags.images));
   REIN_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, Encode(flags, *folder.processor, images));
@@ -65,6 +66,7 @@ void AddLogitsCommand(CLI::App& rein, Action& action) {
   verb->add_option("--image", flags->images, "a picture: PNG, JPEG or WebP; may be given several times")
       ->allow_extra_args(false);
   verb->add_option("--response", flags->response, "an answer that follows the prompt, with its end token");
+  verb->add_option("--dtype", flags->dtype, "of weights: float32 (default), bfloat16, float16");
   verb->add_flag("--raw", flags->raw,
                  "take the text as it is, without the chat template; placeholders are still expanded");
   verb->add_option("--out", flags->out, "file to write: input_ids int64 [T], logits float32 [T, V]")

@@ -3,15 +3,20 @@
 #include "absl/strings/match.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "cli/offline/load_progress.h"
 #include "data/image.h"
+#include "models/dtype.h"
 
 namespace rein::cli {
 namespace {
 
-absl::StatusOr<ModelFolder> Load(const std::filesystem::path& folder) {
+absl::StatusOr<ModelFolder> Load(const std::filesystem::path& folder, const std::string& dtype) {
   ModelFolder loaded;
+  REIN_ASSIGN_OR_RETURN(const at::ScalarType parsed, models::ParseDtype(dtype));
   REIN_ASSIGN_OR_RETURN(loaded.processor, models::Processor::Load(folder));
-  REIN_ASSIGN_OR_RETURN(loaded.model, models::LoadModel(folder));
+  REIN_ASSIGN_OR_RETURN(loaded.model,
+                        models::LoadModel(folder, {.dtype = parsed, .progress = ShowLoading(folder)}));
+  REIN_RETURN_IF_ERROR(models::CheckVocabulary(*loaded.processor, *loaded.model));
   return loaded;
 }
 
@@ -22,8 +27,8 @@ absl::Status Naming(const absl::Status& status, const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<ModelFolder> LoadModelFolder(const std::filesystem::path& folder) {
-  absl::StatusOr<ModelFolder> loaded = Load(folder);
+absl::StatusOr<ModelFolder> LoadModelFolder(const std::filesystem::path& folder, const std::string& dtype) {
+  absl::StatusOr<ModelFolder> loaded = Load(folder, dtype);
   if (!loaded.ok()) return Naming(loaded.status(), folder.string());
   return loaded;
 }

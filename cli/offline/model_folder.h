@@ -14,11 +14,13 @@ namespace rein::cli {
 
 struct ModelFolder {
   std::unique_ptr<models::Processor> processor;
-  std::unique_ptr<models::VisionLanguageModel> model;  // float32, on the CPU
+  std::unique_ptr<models::VisionLanguageModel> model;  // on the CPU
 };
 
-// Errors: those of LoadModel and Processor::Load, with the folder's name.
-absl::StatusOr<ModelFolder> LoadModelFolder(const std::filesystem::path& folder);
+// Shows on standard error how far it is, where it takes longer than a second. Errors: those of LoadModel,
+// Processor::Load and CheckVocabulary, with the folder's name; UNIMPLEMENTED (`dtype`: see ParseDtype).
+absl::StatusOr<ModelFolder> LoadModelFolder(const std::filesystem::path& folder,
+                                            const std::string& dtype = "float32");
 
 // A picture of a data set. Errors: INVALID_ARGUMENT (no picture, broken, too large).
 absl::StatusOr<models::ProcessedImage> ProcessPicture(const models::Processor& processor,

@@ -14,11 +14,12 @@ namespace {
 
 struct Flags {
   std::string model, prompt, response;
+  std::string dtype = "float32";
   std::vector<std::string> images;
 };
 
 absl::Status Score(const Flags& flags) {
-  REIN_ASSIGN_OR_RETURN(const ModelFolder scorer, LoadModelFolder(flags.model));
+  REIN_ASSIGN_OR_RETURN(const ModelFolder scorer, LoadModelFolder(flags.model, flags.dtype));
   Answered answered{.question = flags.prompt, .answer = flags.response};
   REIN_ASSIGN_OR_RETURN(answered.images, ReadPictures(*scorer.processor, flags.images));
   REIN_ASSIGN_OR_RETURN(const std::vector<float> scores, ScoreAnswers(scorer, {answered}));
@@ -37,6 +38,7 @@ void AddScoreCommand(CLI::App& rein, Action& action) {
       ->allow_extra_args(false);
   verb->add_option("--prompt", flags->prompt, "the question")->required();
   verb->add_option("--response", flags->response, "the answer")->required();
+  verb->add_option("--dtype", flags->dtype, "of weights: float32 (default), bfloat16, float16");
   verb->callback(
       [&action, flags] { action = [flags] { return training::Guarded([&] { return Score(*flags); }); }; });
 }

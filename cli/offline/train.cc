@@ -12,6 +12,7 @@
 #include "actors/host/optimizer_options.h"
 #include "base/status.h"
 #include "cli/command.h"
+#include "cli/offline/load_progress.h"
 #include "cli/offline/train_progress.h"
 #include "rein/v1/trainer.pb.h"
 #include "training/supervised.h"
@@ -44,6 +45,7 @@ Options CommonOptions(const Job& job, const Flags& flags) {
   options.keep_best = job.keep() == "best";
   options.save_every = job.save_every();
   options.resume = flags.resume;
+  options.loading = ShowLoading;
   return options;
 }
 

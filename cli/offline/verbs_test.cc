@@ -35,6 +35,7 @@ void AddVerbs(CLI::App& rein, Action& action) {
   AddScoreCommand(rein, action);
   AddGenerateCommand(rein, action);
   AddEvalCommand(rein, action);
+  AddPlanCommand(rein, action);
 }
 
 Outcome RunRein(const std::vector<std::string>& arguments) { return RunVerb(AddVerbs, arguments); }
