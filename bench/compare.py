@@ -3,7 +3,7 @@
 
 usage: bench/compare.py [--bench build/release/bin/rein-bench] [--python PYTHON] [--repetitions N] [--threads N] [--only PART]
 
-PART is operations, models, or pictures. PYTHON is an interpreter that has torch, trl and transformers; a peer that cannot run is reported as not measured.
+PART is operations, models, pictures or loading. PYTHON is an interpreter that has torch, trl and transformers; a peer that cannot run is reported as not measured.
 Results are compared before times are: a row whose checks differ is an error.
 """
 
@@ -25,6 +25,11 @@ WORK = [
     ("tokenize 100 kB, scenes model", "Tokenize", "tokenize_text.py", "bytes/s", "tokenizers"),
     ("greedy decode, 32 prompts", "Decode", "generate.py", "tokens/s", "transformers generate"),
 ]
+# The same on a larger folder: LLaVA layout, 0.8 GB in bfloat16, in the page cache.
+LOADING = [
+    ("load in bfloat16", "LoadModel", "load.py --dtype bfloat16", "bytes of files/s", "transformers"),
+    ("load as float32", "LoadModelAsFloat32", "load.py --dtype float32", "bytes of files/s", "transformers"),
+]
 # Whole models: prompts with pictures, and forward and backward passes; sequences of ragged and of equal lengths.
 FAMILIES = ["llava", "qwen2_vl"]
 FORWARD = [
@@ -43,7 +48,7 @@ PICTURES = [
     for kind in ["clip", "llava_next", "qwen2_vl", "idefics3"]
     for shape in ["480x640/rgb", "480x640/jpeg", "1080x1920/rgb", "1080x1920/jpeg"]
 ]
-PARTS = ["operations", "models", "pictures"]
+PARTS = ["operations", "models", "pictures", "loading"]
 
 
 def ours(options, benchmark, model):
@@ -109,6 +114,9 @@ def folders_of(part, options, folder):
     if part == "operations":
         subprocess.run([options.bench, f"--write_model={folder / 'scenes'}"], check=True)
         yield "", rows(WORK, folder / "scenes")
+    elif part == "loading":
+        subprocess.run([options.bench, f"--write_llava={folder / 'llava'}"], check=True)
+        yield "", rows(LOADING, folder / "llava")
     elif part == "pictures":
         subprocess.run([options.python, HERE / "peers/write_pictures.py", folder / "pictures"], check=True)
         yield "", rows(PICTURES, folder / "pictures")

@@ -13,6 +13,7 @@ def pattern(i, j):
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dtype", default="float32")
     parser.add_argument("--work", help="what of the script's work is measured")
     parser.add_argument("--shape", help="on which input")
     parser.add_argument("--model", help="folder written by rein-bench --write_model")
