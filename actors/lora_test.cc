@@ -9,9 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/critic/critic_role.h"
-#include "actors/policy/policy_role.h"
+#include "actors/policy_under_test.h"
 #include "actors/reference/reference_role.h"
-#include "actors/role_under_test.h"
 #include "base/file.h"
 #include "collectives/staged_weights.h"
 #include "models/vision_language_model.h"
@@ -26,84 +25,9 @@ constexpr char kPolicyJob[] =
     "actors: [{role: policy, name: policy, lora: {rank: 2, alpha: 4, dropout: 0.2}}]\n"
     "policy_optimizer: {learning_rate: 0.01, warmup_ratio: 0}\n";
 
-v1::WeightVersion MakeVersion(uint64_t epoch, int64_t number) {
-  v1::WeightVersion version;
-  version.set_coordinator_epoch(epoch);
-  version.set_number(number);
-  return version;
-}
-
-class LoraPolicy : public testing::Test {
+class LoraPolicy : public testing::Test, public PolicyUnderTest {
  protected:
-  LoraPolicy()
-      : model_(MakeModelFolder("policy", 1, false)),
-        policy_(policy::MakeRole, TestAddress("policy", "policy"), kPolicyJob) {}
-
-  void SetUp() override {
-    policy_.MustConfigure(model_);
-    picture_ = policy_.coordinator().AddPicture(training::TinyPng(10, 200, 30));
-  }
-
-  // One optimizer step that leads to version `number`.
-  void Train(int64_t number) {
-    grpc::ClientContext context;
-    policy_.peer().Prepare(context, kPatience);
-    const auto stub = v1::Policy::NewStub(policy_.peer().channel());
-    const auto stream = stub->Train(&context);
-    v1::TrainPolicyRequest request;
-    *request.mutable_header()->mutable_fence() = TestFence(absl::StrCat("train ", ++requests_));
-    request.mutable_header()->set_samples(1);
-    *request.mutable_header()->mutable_version() = MakeVersion(1, number);
-    request.mutable_header()->set_total_steps(10);
-    ASSERT_TRUE(stream->Write(request));
-    v1::PolicySample* sample = request.mutable_sample();
-    *sample->mutable_sample() = MakeSample("p/0", model_, "what?", "green", picture_);
-    const int length = sample->sample().response_tokens_size();
-    for (int i = 0; i < length; ++i) sample->add_advantages(1);
-    sample->set_token_weight(1.0 / length);
-    ASSERT_TRUE(stream->Write(request));
-    stream->WritesDone();
-    for (v1::TrainProgress progress; stream->Read(&progress);) {
-    }
-    const grpc::Status status = stream->Finish();
-    ASSERT_TRUE(status.ok()) << status.error_message();
-  }
-
-  uint64_t Fingerprint(int64_t number) {
-    v1::PublishRequest request;
-    *request.mutable_fence() = TestFence(absl::StrCat("publish ", ++requests_));
-    *request.mutable_version() = MakeVersion(1, number);
-    const auto stub = v1::Policy::NewStub(policy_.peer().channel());
-    const auto response =
-        transport::Call(policy_.peer(), *stub, &v1::Policy::Stub::Publish, request, kPatience);
-    EXPECT_TRUE(response.ok()) << response.status();
-    return response.ok() ? response->fingerprint() : 0;
-  }
-
-  v1::SaveStateResponse Save(const std::filesystem::path& folder) {
-    v1::SaveStateRequest request;
-    *request.mutable_fence() = TestFence(absl::StrCat("save ", ++requests_));
-    request.set_folder(folder.string());
-    const auto stub = v1::State::NewStub(policy_.peer().channel());
-    const auto response = transport::Call(policy_.peer(), *stub, &v1::State::Stub::Save, request, kPatience);
-    EXPECT_TRUE(response.ok()) << response.status();
-    return response.value_or(v1::SaveStateResponse());
-  }
-
-  absl::Status Load(const std::filesystem::path& folder, const v1::SaveStateResponse& saved) {
-    v1::LoadStateRequest request;
-    *request.mutable_fence() = TestFence(absl::StrCat("load ", ++requests_));
-    request.set_folder(folder.string());
-    *request.mutable_files() = saved.files();
-    *request.mutable_version() = saved.version();
-    const auto stub = v1::State::NewStub(policy_.peer().channel());
-    return transport::Call(policy_.peer(), *stub, &v1::State::Stub::Load, request, kPatience).status();
-  }
-
-  const std::filesystem::path model_;
-  RoleUnderTest policy_;
-  std::string picture_;
-  int requests_ = 0;
+  LoraPolicy() : PolicyUnderTest(kPolicyJob) {}
 };
 
 TEST_F(LoraPolicy, PublishesMergedWeightsAndSavesBoth) {

@@ -26,6 +26,10 @@ class RoleUnderTest {
   absl::StatusOr<v1::ModelInfo> Configure(const std::filesystem::path& model);
   void MustConfigure(const std::filesystem::path& model);
 
+  // Actor.Release.
+  absl::StatusOr<v1::ReleaseResponse> Release(const v1::Fence& fence = TestFence("release"));
+  v1::ActorStatus Status();
+
   const transport::Peer& peer() const { return peer_; }
   FakeCoordinator& coordinator() { return *coordinator_; }
   Host& host() { return process_->host(); }

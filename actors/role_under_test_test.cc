@@ -52,6 +52,19 @@ void RoleUnderTest::MustConfigure(const std::filesystem::path& model) {
   ASSERT_TRUE(info.ok()) << info.status();
 }
 
+absl::StatusOr<v1::ReleaseResponse> RoleUnderTest::Release(const v1::Fence& fence) {
+  v1::ReleaseRequest request;
+  *request.mutable_fence() = fence;
+  const auto stub = v1::Actor::NewStub(peer_.channel());
+  return transport::Call(peer_, *stub, &v1::Actor::Stub::Release, request, kPatience);
+}
+
+v1::ActorStatus RoleUnderTest::Status() {
+  const auto stub = v1::Actor::NewStub(peer_.channel());
+  return transport::Call(peer_, *stub, &v1::Actor::Stub::GetStatus, v1::ActorStatusRequest(), kPatience)
+      .value_or(v1::ActorStatus());
+}
+
 v1::Sample MakeSample(const std::string& id, const std::filesystem::path& model, const std::string& question,
                       const std::string& answer, const std::string& image_digest) {
   const auto processor = models::Processor::Load(model);

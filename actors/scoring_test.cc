@@ -82,6 +82,29 @@ TEST(Reference, AnswersWhatTheModelComputes) {
   }
 }
 
+TEST(LoadRoleModel, ShowsHowFarItIs) {
+  Configuration configuration;
+  configuration.model = MakeModelFolder("reference", 1, false);
+  std::vector<std::string> shown;
+  configuration.show = [&](const std::string& activity) { shown.push_back(activity); };
+  ASSERT_TRUE(LoadRoleModel(configuration).ok());
+  EXPECT_THAT(shown, testing::Contains(HasSubstr("Loading model 100 %")));
+}
+
+TEST(Reference, NamesWeightsThatAreNotFiniteWhenItIsConfigured) {
+  const auto model = models::LoadModel(MakeModelFolder("reference", 1, false));
+  ASSERT_TRUE(model.ok()) << model.status();
+  (*model)->tensors()[2].second.view({-1})[0] = std::numeric_limits<float>::quiet_NaN();
+  const auto broken = training::FreshFolder("broken") / "model";
+  ASSERT_EQ(models::SaveModel(**model, broken), absl::OkStatus());
+  RoleUnderTest role(reference::MakeRole, TestAddress("reference", "reference"), kReferenceJob);
+  const absl::Status status = role.Configure(broken).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr((*model)->tensors()[2].first));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("1 of "));
+  EXPECT_EQ(role.Configure(MakeModelFolder("whole", 1, false)).status(), absl::OkStatus());
+}
+
 TEST(Reference, AnswersABadSampleWithItsReasonAndTheOthersWithNumbers) {
   const auto model = MakeModelFolder("reference", 1, false);
   RoleUnderTest role(reference::MakeRole, TestAddress("reference", "reference"), kReferenceJob);

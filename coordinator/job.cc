@@ -181,11 +181,13 @@ absl::Status Job::Recover() {
   fleet_->ForgetTrainableLost();
   REIN_RETURN_IF_ERROR(fleet_->AwaitAllReady());
   const v1::WeightVersion version = VersionAt(step_);
+  MakeRoom(transport::Stage::kTraining);
   if (manifest.has_value()) {
     REIN_RETURN_IF_ERROR(training_->Load(checkpoints_->FolderOf(committed_), manifest->files, version));
   } else {
     REIN_RETURN_IF_ERROR(training_->Load("", {}, version));
   }
+  MakeRoom(transport::Stage::kPublishing);
   return weights_->Publish(version);
 }
 

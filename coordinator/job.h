@@ -29,6 +29,7 @@
 #include "rein/v1/job.pb.h"
 #include "transport/blobs.h"
 #include "transport/server.h"
+#include "transport/stages.h"
 
 namespace rein::coordinator {
 
@@ -77,6 +78,7 @@ class Job {
   absl::Status Finish();
 
   absl::Status RunStep(int64_t step);
+  void MakeRoom(transport::Stage stage);
   BatchRequest DrawPrompts(int64_t step);
   absl::Status PlanStep(const LedgerKey& key, const BatchRequest& request);
   absl::Status CloseStep(const LedgerKey& key, const ClosedTable& table, const Experience& experience);

@@ -63,6 +63,7 @@ absl::Status Job::Commit(bool must) {
 }
 
 absl::Status Job::WriteCheckpoint() {
+  MakeRoom(transport::Stage::kTraining);
   REIN_ASSIGN_OR_RETURN(const fs::path folder, checkpoints_->Begin(step_));
   REIN_ASSIGN_OR_RETURN(std::vector<v1::SavedFile> files, training_->Save(folder, step_));
   return checkpoints_->Commit(MakeManifest(std::move(files)));
@@ -105,6 +106,7 @@ absl::Status Job::EvaluateIfDue(bool last) {
 absl::Status Job::EvaluateNow(int64_t step) {
   const SecondsInto seconds(between_steps_["evaluate"]);
   board_.SetPhase(v1::JOB_EVALUATING);
+  MakeRoom(transport::Stage::kSampling);
   REIN_ASSIGN_OR_RETURN(const nlohmann::json evaluation, coordinator::Evaluate(*tools_, *evaluation_, step));
   for (const nlohmann::json& answer : evaluation["answers"]) {
     for (const nlohmann::json& digest : answer["images"]) REIN_RETURN_IF_ERROR(KeepPicture(digest));
@@ -121,7 +123,9 @@ absl::Status Job::DeliverPolicy() {
   if (!best.has_value()) return absl::InternalError("a finished job has no checkpoint");
   if (best->step != step_ && evaluation_.has_value() && !files_->HasEvaluation(best->step)) {
     const v1::WeightVersion version = VersionAt(best->step);
+    MakeRoom(transport::Stage::kTraining);
     REIN_RETURN_IF_ERROR(training_->Load(checkpoints_->FolderOf(best->step), best->files, version));
+    MakeRoom(transport::Stage::kPublishing);
     REIN_RETURN_IF_ERROR(weights_->Publish(version));
     REIN_RETURN_IF_ERROR(EvaluateNow(best->step));
   }

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "coordinator/evaluation.h"
 #include "coordinator/job.h"
+#include "coordinator/offloading.h"
 
 namespace rein::coordinator {
 namespace {
@@ -63,6 +64,7 @@ absl::Status Job::PlanStep(const LedgerKey& key, const BatchRequest& request) {
 absl::Status Job::RunStep(int64_t step) {
   const absl::Time started = absl::Now();
   board_.SetPhase(v1::JOB_GENERATING);
+  MakeRoom(transport::Stage::kSampling);
   const LedgerKey key{epoch_, step};
   const BatchRequest request = DrawPrompts(step);
   REIN_RETURN_IF_ERROR(PlanStep(key, request));
@@ -88,6 +90,7 @@ absl::Status Job::RunStep(int64_t step) {
 
   board_.SetPhase(v1::JOB_TRAINING);
   const absl::Time train = absl::Now();
+  MakeRoom(transport::Stage::kTraining);
   const v1::WeightVersion version = VersionAt(step);
   REIN_ASSIGN_OR_RETURN(const TrainOutcome outcome, training_->Train(batch.table.rows, experience, version));
   seconds["train"] = SecondsSince(train);
@@ -95,6 +98,7 @@ absl::Status Job::RunStep(int64_t step) {
 
   board_.SetPhase(v1::JOB_PUBLISHING);
   const absl::Time publish = absl::Now();
+  MakeRoom(transport::Stage::kPublishing);
   REIN_RETURN_IF_ERROR(weights_->Publish(version));
   seconds["publish"] = SecondsSince(publish);
   REIN_RETURN_IF_ERROR(ledger_->Consume(key));
@@ -104,6 +108,8 @@ absl::Status Job::RunStep(int64_t step) {
   for (const auto& [phase, spent] : std::exchange(between_steps_, {})) seconds[phase] = spent;
   return Report(batch, experience, outcome, std::move(seconds));
 }
+
+void Job::MakeRoom(transport::Stage stage) { coordinator::MakeRoom(job_, *fleet_, board_, stage); }
 
 absl::Status Job::CloseStep(const LedgerKey& key, const ClosedTable& table, const Experience& experience) {
   std::vector<ScoredSample> scored;

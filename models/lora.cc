@@ -232,6 +232,12 @@ Lora::~Lora() {
   for (const auto& adapter : adapters_) adapter->slot->training_product = nullptr;
 }
 
+std::vector<at::Tensor> Lora::base_weights() const {
+  std::vector<at::Tensor> weights;
+  for (const auto& adapter : adapters_) weights.push_back(adapter->base);
+  return weights;
+}
+
 void Lora::StartPass(int64_t step, int64_t pass) {
   dropout_.pass_key = Mix64(Mix64(static_cast<uint64_t>(step)) ^ static_cast<uint64_t>(pass));
 }

@@ -48,6 +48,9 @@ class Lora {
   // head where the model has one.
   const NamedTensors& parameters() const { return parameters_; }
 
+  // The weights below the adapters, which never change.
+  std::vector<at::Tensor> base_weights() const;
+
   // Chooses the dropout masks: a pure function of the seed, the layer, `step` and `pass`.
   void StartPass(int64_t step, int64_t pass);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <numbers>
 #include <string>
@@ -162,6 +163,15 @@ void AdamW::Update(double learning_rate) {
 
 void AdamW::ZeroGrad() {
   for (auto& [name, value] : parameters_) value.mutable_grad().reset();
+}
+
+std::vector<at::Tensor> AdamW::moments() const {
+  std::vector<at::Tensor> moments;
+  for (const std::vector<at::Tensor>* list : {&first_moments_, &second_moments_}) {
+    std::copy_if(list->begin(), list->end(), std::back_inserter(moments),
+                 [](const at::Tensor& moment) { return moment.defined(); });
+  }
+  return moments;
 }
 
 absl::Status AdamW::Save(const std::filesystem::path& file) const {

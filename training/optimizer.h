@@ -50,6 +50,8 @@ class AdamW {
 
   int64_t steps() const { return steps_; }
   const models::NamedTensors& parameters() const { return parameters_; }
+  // Those that there are.
+  std::vector<at::Tensor> moments() const;
 
   // Moments and step count as safetensors. Load refuses other names or shapes (INVALID_ARGUMENT).
   absl::Status Save(const std::filesystem::path& file) const;

@@ -73,7 +73,7 @@ void NameActors(Job* job) {
   }
 }
 
-// A copy of `like` in another role.
+// A copy of `like` in another role; whether and what trains is not copied.
 ActorSpec* AddActor(Job* job, const std::string& role, const std::string& name, const ActorSpec& like) {
   ActorSpec spec = like;
   spec.set_role(role);
@@ -82,6 +82,7 @@ ActorSpec* AddActor(Job* job, const std::string& role, const std::string& name, 
   spec.set_replicas(1);
   spec.clear_address();
   spec.clear_freeze();
+  spec.mutable_lora()->set_rank(0);
   *job->add_actors() = spec;
   return job->mutable_actors(job->actors_size() - 1);
 }

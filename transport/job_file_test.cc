@@ -78,6 +78,16 @@ TEST_F(JobFile, AddsTheActorsThatAJobImplies) {
   EXPECT_EQ(FindActor(*job, "guard"), nullptr);
 }
 
+TEST_F(JobFile, AddsActorsThatDoNotTrainWithoutAdapters) {
+  const auto job = Read(Text(), {"actors.0.lora.rank=4", "actors.0.offload=true"});
+  ASSERT_TRUE(job.ok()) << job.status();
+  for (const char* role : {"rollout", "reference"}) {
+    EXPECT_EQ(FindActor(*job, role)->lora().rank(), 0) << role;
+    EXPECT_TRUE(FindActor(*job, role)->offload()) << role;
+  }
+  EXPECT_EQ(FindActor(*job, "policy")->lora().rank(), 4);
+}
+
 TEST_F(JobFile, WritesAnEffectiveJobThatReadsBackEqual) {
   const auto job = Read(Text(), {"algorithm.kl_coefficient=0.1", "name=a \"quoted\" name"});
   ASSERT_TRUE(job.ok()) << job.status();

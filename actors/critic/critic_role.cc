@@ -53,6 +53,7 @@ class CriticRole : public host::Role, public host::Trainable, public v1::Critic:
   }
 
   v1::WeightVersion weight_version() const override { return version(); }
+  absl::StatusOr<host::Releasable> Release() override { return Held(); }
 
   grpc::Status Values(grpc::ServerContext*, const v1::ValuesRequest* request,
                       v1::ValuesResponse* response) override {

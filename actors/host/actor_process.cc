@@ -33,6 +33,7 @@ absl::StatusOr<ProcessOptions> ReadRunFolder(const std::filesystem::path& run_di
   options.host.queue_limit = job.limits().max_queue();
   options.host.max_message_bytes = job.limits().max_message_bytes();
   options.host.image_cache_bytes = job.limits().image_cache_bytes();
+  options.host.run_dir = run_dir;
   options.port = port >= 0 ? port : PortOf(job, address);
   options.registration.address_file = run_dir / "coordinator.address";
   return options;

@@ -117,15 +117,34 @@ absl::Status ActorService::ConfigureRole(const v1::ConfigureRequest& request,
   if (answered) return absl::OkStatus();
   configuring_ = true;
   const absl::Cleanup done = [this] { configuring_ = false; };
-  REIN_ASSIGN_OR_RETURN(const Configuration configuration, ToConfiguration(request));
+  REIN_ASSIGN_OR_RETURN(Configuration configuration, ToConfiguration(request));
+  configuration.show = [host = host_](const std::string& activity) {
+    host->executor().SetActivity(activity);
+  };
   SetUpTensorWork(configuration);
   REIN_RETURN_IF_ERROR(SetBlobs(request));
-  REIN_ASSIGN_OR_RETURN(*response->mutable_model(), role_->Configure(configuration));
+  REIN_ASSIGN_OR_RETURN(*response->mutable_model(), LoadRole(configuration));
   absl::MutexLock lock(&mutex_);
   configured_with_ = Essence(request);
   model_ = response->model();
   host_->SetConfigured();
   return absl::OkStatus();
+}
+
+// Where roles share a device they load one after the other and make room for the next.
+absl::StatusOr<v1::ModelInfo> ActorService::LoadRole(const Configuration& configuration) {
+  if (!configuration.spec.offload()) return role_->Configure(configuration);
+  REIN_ASSIGN_OR_RETURN(const LoadTurn turn,
+                        LoadTurn::Await(host_->options().run_dir, configuration.spec.device()));
+  REIN_ASSIGN_OR_RETURN(const v1::ModelInfo model, role_->Configure(configuration));
+  offloads_ = true;
+  REIN_RETURN_IF_ERROR(PutAway());
+  return model;
+}
+
+absl::Status ActorService::PutAway() {
+  REIN_ASSIGN_OR_RETURN(const Releasable releasable, role_->Release());
+  return host_->offload().PutAway(releasable);
 }
 
 absl::Status ActorService::SetBlobs(const v1::ConfigureRequest& request) {
@@ -169,6 +188,7 @@ v1::ActorStatus ActorService::Status() const {
   status.set_activity(host_->executor().activity());
   status.set_last_progress_ns(absl::ToUnixNanos(host_->executor().last_progress()));
   status.set_rss_bytes(ResidentBytes());
+  status.set_offloaded_bytes(host_->offload().bytes());
   for (const auto& [name, value] : host_->counters().All()) {
     v1::Metric* metric = status.add_counters();
     metric->set_name(name);
@@ -189,6 +209,22 @@ absl::Status ActorService::DrainUntil(absl::Time deadline) {
   host_->SetDraining();
   REIN_RETURN_IF_ERROR(role_->Drain(deadline));
   return host_->executor().WaitIdle(deadline);
+}
+
+grpc::Status ActorService::Release(grpc::ServerContext*, const v1::ReleaseRequest* request,
+                                   v1::ReleaseResponse* response) {
+  return Answer([&]() -> absl::Status {
+    REIN_RETURN_IF_ERROR(host_->Admit(request->fence()));
+    if (!offloads_) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          Label(host_->address()), " keeps its weights; set `offload` of this actor in the job file"));
+    }
+    REIN_RETURN_IF_ERROR(host_->RunWithoutTensors("Release", [this]() -> absl::Status {
+      return host_->offload().bytes() > 0 ? absl::OkStatus() : PutAway();
+    }));
+    response->set_offloaded_bytes(host_->offload().bytes());
+    return absl::OkStatus();
+  });
 }
 
 grpc::Status ActorService::Drain(grpc::ServerContext* context, const v1::DrainRequest* request,

@@ -8,6 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "actors/host/host.h"
 #include "actors/host/role.h"
@@ -25,6 +26,8 @@ class ActorService : public v1::Actor::Service {
                          v1::ConfigureResponse* response) override;
   grpc::Status GetStatus(grpc::ServerContext* context, const v1::ActorStatusRequest* request,
                          v1::ActorStatus* response) override;
+  grpc::Status Release(grpc::ServerContext* context, const v1::ReleaseRequest* request,
+                       v1::ReleaseResponse* response) override;
   grpc::Status Drain(grpc::ServerContext* context, const v1::DrainRequest* request,
                      v1::DrainResponse* response) override;
   grpc::Status Shutdown(grpc::ServerContext* context, const v1::ShutdownRequest* request,
@@ -38,6 +41,8 @@ class ActorService : public v1::Actor::Service {
 
  private:
   absl::Status HandleConfigure(const v1::ConfigureRequest& request, v1::ConfigureResponse* response);
+  absl::StatusOr<v1::ModelInfo> LoadRole(const Configuration& configuration);
+  absl::Status PutAway();
   absl::StatusOr<bool> AnswerIfConfigured(const v1::ConfigureRequest& request,
                                           v1::ConfigureResponse* response);
   absl::Status ConfigureRole(const v1::ConfigureRequest& request, v1::ConfigureResponse* response);
@@ -48,6 +53,7 @@ class ActorService : public v1::Actor::Service {
   Role* const role_;
   const std::function<void()> on_shutdown_;
   std::atomic<bool> configuring_ = false;
+  std::atomic<bool> offloads_ = false;  // as the job says, from Configure on
   mutable absl::Mutex mutex_;
   std::string listen_address_ ABSL_GUARDED_BY(mutex_);
   std::string blobs_address_ ABSL_GUARDED_BY(mutex_);

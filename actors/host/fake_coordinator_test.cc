@@ -110,6 +110,7 @@ ProcessOptions TestProcess(const std::filesystem::path& address_file, const v1::
   options.host.token = kToken;
   options.host.address = address;
   options.host.incarnation = kIncarnation;
+  options.host.run_dir = address_file.parent_path();
   options.registration.address_file = address_file;
   options.registration.retry_after = absl::Milliseconds(5);
   options.on_end = [](const absl::Status&) {};

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log_line.h"
+#include "base/status.h"
 
 namespace rein::host {
 
@@ -9,6 +10,7 @@ Host::Host(HostOptions options)
     : options_(std::move(options)),
       fence_(options_.job_id, options_.incarnation),
       images_(options_.image_cache_bytes),
+      offload_(options_.run_dir),
       executor_(options_.queue_limit) {}
 
 absl::StatusOr<transport::Peer> Host::OpenPeer(const std::string& address) const {
@@ -27,13 +29,27 @@ absl::Status Host::Admit(const v1::Fence& fence) {
   return absl::OkStatus();
 }
 
+absl::Status Host::WithTensors(const std::function<absl::Status()>& work) {
+  return Guarded([this, &work]() -> absl::Status {
+    if (offload_.bytes() > 0) {
+      counters_.Add("wakes", 1);
+      REIN_RETURN_IF_ERROR(offload_.BringBack());
+    }
+    return work();
+  });
+}
+
 absl::Status Host::Run(const std::string& activity, const std::function<absl::Status()>& work) {
+  return executor_.Run(activity, [this, &work] { return WithTensors(work); });
+}
+
+absl::Status Host::RunWithoutTensors(const std::string& activity, const std::function<absl::Status()>& work) {
   return executor_.Run(activity, [&work] { return Guarded(work); });
 }
 
 absl::Status Host::Post(const std::string& activity, std::function<absl::Status()> work) {
-  return executor_.Post(activity, [activity, work = std::move(work)] {
-    const absl::Status status = Guarded(work);
+  return executor_.Post(activity, [this, activity, work = std::move(work)] {
+    const absl::Status status = WithTensors(work);
     if (!status.ok()) LogError(absl::StrCat(activity, ": ", status.ToString()));
   });
 }

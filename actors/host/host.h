@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "actors/host/counters.h"
 #include "actors/host/exceptions.h"
 #include "actors/host/image_store.h"
+#include "actors/host/offload.h"
 #include "rein/v1/common.pb.h"
 #include "transport/executor.h"
 #include "transport/fence.h"
@@ -29,6 +31,8 @@ struct HostOptions {
   int queue_limit = 256;
   int64_t max_message_bytes = 4 << 20;
   int64_t image_cache_bytes = 256 << 20;
+  // Where weights are put away (ActorSpec.offload).
+  std::filesystem::path run_dir;
 };
 
 // Thread-safe.
@@ -52,9 +56,12 @@ class Host {
   // configured), UNAVAILABLE (draining).
   absl::Status Admit(const v1::Fence& fence);
 
-  // Runs tensor work on the executor thread and waits for it; exceptions become a Status. Errors:
-  // RESOURCE_EXHAUSTED (queue full), CANCELLED (shutting down), those of `work`.
+  // Runs tensor work on the executor thread and waits for it; exceptions become a Status. What was put away
+  // is brought back before. Errors: RESOURCE_EXHAUSTED (queue full), CANCELLED (shutting down), those of
+  // Offload::BringBack, those of `work`.
   absl::Status Run(const std::string& activity, const std::function<absl::Status()>& work);
+  // The same for work that touches no tensor of the role: what is away stays away.
+  absl::Status RunWithoutTensors(const std::string& activity, const std::function<absl::Status()>& work);
   template <typename T>
   absl::StatusOr<T> Compute(const std::string& activity, const std::function<absl::StatusOr<T>()>& work) {
     absl::StatusOr<T> result = absl::UnknownError("not run");
@@ -68,6 +75,10 @@ class Host {
   // Work that goes on by itself, e.g. decoding: runs once on the executor thread and may post itself again.
   absl::Status Post(const std::string& activity, std::function<absl::Status()> work);
 
+  // Belongs to the executor thread, but for its bytes().
+  Offload& offload() { return offload_; }
+  const Offload& offload() const { return offload_; }
+
   // Set by the shell.
   void SetConfigured() { configured_ = true; }
   void SetDraining() { draining_ = true; }
@@ -75,10 +86,13 @@ class Host {
   bool draining() const { return draining_; }
 
  private:
+  absl::Status WithTensors(const std::function<absl::Status()>& work);
+
   const HostOptions options_;
   transport::FenceGuard fence_;
   Counters counters_;
   ImageStore images_;
+  Offload offload_;
   std::atomic<bool> configured_ = false;
   std::atomic<bool> draining_ = false;
   // Last: its thread ends before the rest goes.

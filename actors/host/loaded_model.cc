@@ -42,13 +42,27 @@ absl::StatusOr<LoadedModel> Load(const Configuration& configuration) {
   LoadedModel loaded;
   REIN_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(configuration.spec.device()));
   REIN_ASSIGN_OR_RETURN(loaded.processor, models::Processor::Load(configuration.model));
-  REIN_ASSIGN_OR_RETURN(loaded.model,
-                        models::LoadModel(configuration.model, {.dtype = at::kFloat, .device = device}));
+  const auto show = [&](const std::string& activity) {
+    if (configuration.show) configuration.show(activity);
+  };
+  models::LoadOptions options{.dtype = at::kFloat, .device = device};
+  options.progress = [&](int64_t done, int64_t total) {
+    show(absl::StrCat("Loading ", models::LoadProgressText(configuration.model, done, total)));
+  };
+  REIN_ASSIGN_OR_RETURN(loaded.model, models::LoadModel(configuration.model, options));
+  REIN_RETURN_IF_ERROR(models::CheckVocabulary(*loaded.processor, *loaded.model));
+  show("Computing the model's digest");
   REIN_ASSIGN_OR_RETURN(loaded.info, Describe(loaded, configuration.model));
   return loaded;
 }
 
 }  // namespace
+
+Releasable Held(const LoadedModel& loaded) {
+  Releasable held{.constant = true};
+  for (const auto& [name, tensor] : loaded.model->tensors()) held.kept.push_back(tensor);
+  return held;
+}
 
 absl::StatusOr<LoadedModel> LoadRoleModel(const Configuration& configuration) {
   if (configuration.model.empty()) {

@@ -21,4 +21,7 @@ struct LoadedModel {
 // Processor::Load with the folder's name; INVALID_ARGUMENT (no such device).
 absl::StatusOr<LoadedModel> LoadRoleModel(const Configuration& configuration);
 
+// Weights that never change.
+Releasable Held(const LoadedModel& loaded);
+
 }  // namespace rein::host

@@ -10,11 +10,14 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "actors/host/offload.h"
 #include "grpcpp/grpcpp.h"
 #include "rein/v1/common.pb.h"
 #include "rein/v1/job.pb.h"
@@ -28,6 +31,8 @@ struct Configuration {
   v1::ActorSpec spec;
   // Absolute.
   std::filesystem::path model;
+  // Shown as the actor's activity; may be empty. Called on the executor thread.
+  std::function<void(const std::string& activity)> show;
 };
 
 class Role {
@@ -43,6 +48,10 @@ class Role {
 
   // Any thread, within milliseconds. Roles that hold versioned weights override it.
   virtual v1::WeightVersion weight_version() const { return {}; }
+
+  // Names the storages that may leave memory until the executor has work again. Executor thread, after
+  // Configure. Errors: UNAVAILABLE (unfinished work needs them).
+  virtual absl::StatusOr<Releasable> Release() { return Releasable(); }
 
   // Finishes work that the executor's queue does not show (running generations); Host::Admit refuses new work
   // already. Called on an RPC thread. Errors: DEADLINE_EXCEEDED.

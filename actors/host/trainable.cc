@@ -122,6 +122,19 @@ absl::StatusOr<v1::SaveStateResponse> Trainable::Save(const fs::path& folder) {
   return response;
 }
 
+Releasable Trainable::Held() {
+  Releasable held{.kept = optimizer().moments()};
+  const auto add = [&held](const models::NamedTensors& tensors) {
+    for (const auto& [name, tensor] : tensors) held.kept.push_back(tensor);
+  };
+  add(model().tensors());
+  add(optimizer().parameters());
+  if (lora() != nullptr) {
+    for (const at::Tensor& weight : lora()->base_weights()) held.kept.push_back(weight);
+  }
+  return held;
+}
+
 absl::Status Trainable::Load(const v1::LoadStateRequest& request) {
   REIN_RETURN_IF_ERROR(request.folder().empty() ? Restart() : LoadFolder(request));
   SetVersion(request.version());

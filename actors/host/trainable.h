@@ -37,6 +37,8 @@ class Trainable {
   // Writes <folder>/<role>-<name>/ with model/, optimizer.safetensors and state.json; with adapters model/
   // holds the merged weights and adapter/ the adapters.
   absl::StatusOr<v1::SaveStateResponse> Save(const std::filesystem::path& folder);
+  // Weights, adapters and moments.
+  Releasable Held();
   // Reads it back; the state stays as it was after an error. Without a folder: the state that the job started
   // from.
   absl::Status Load(const v1::LoadStateRequest& request);

@@ -133,6 +133,7 @@ class PolicyRole : public host::Role {
     return policy_.Configure(configuration);
   }
   v1::WeightVersion weight_version() const override { return policy_.version(); }
+  absl::StatusOr<host::Releasable> Release() override { return policy_.Held(); }
 
  private:
   TrainedPolicy policy_;

@@ -56,6 +56,8 @@ class ReferenceRole : public host::Role, public v1::Reference::Service {
     });
   }
 
+  absl::StatusOr<host::Releasable> Release() override { return host::Held(loaded_); }
+
  private:
   absl::Status Compute(const v1::LogProbsRequest& request, v1::LogProbsResponse* response) {
     const std::vector<training::Sequence> sequences = host::ToSequences(

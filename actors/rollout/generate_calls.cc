@@ -212,9 +212,19 @@ void GenerateCalls::CountCalls(int change) {
   calls_ += change;
 }
 
+absl::StatusOr<host::Releasable> GenerateCalls::Release() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (pumping_ || !inbox_.empty()) {
+      return absl::UnavailableError("samples are unfinished; release this actor when they are answered");
+    }
+  }
+  return generation_->Held();
+}
+
 absl::Status GenerateCalls::Drain(absl::Time deadline) {
   REIN_RETURN_IF_ERROR(AwaitNoCalls(deadline));
-  return host_->Run("Drain", [this] {
+  return host_->RunWithoutTensors("Drain", [this] {
     if (generation_ != nullptr) generation_->Fail(absl::CancelledError("this actor is draining"));
     return absl::OkStatus();
   });

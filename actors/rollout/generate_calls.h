@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "actors/host/host.h"
@@ -45,6 +46,9 @@ class GenerateCalls {
   // gone).
   absl::Status Run(const v1::GenerateRequest& request, const GenerateStream::WriteFn& write,
                    const std::function<bool()>& gone);
+
+  // What may leave memory. Executor thread. Errors: UNAVAILABLE (samples are unfinished).
+  absl::StatusOr<host::Releasable> Release();
 
   // Waits until no call runs, and drops what callers that are gone have left. Errors: DEADLINE_EXCEEDED.
   absl::Status Drain(absl::Time deadline);

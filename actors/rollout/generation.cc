@@ -163,6 +163,13 @@ void Generation::Fail(const absl::Status& status) {
   for (auto& [step, memory] : steps_) memory.Fail(status);
 }
 
+host::Releasable Generation::Held() {
+  host::Releasable held = host::Held(*loaded_);
+  held.constant = false;
+  held.scratch = engine_->ForgetCache();
+  return held;
+}
+
 void Generation::WeightsChanged(const v1::WeightVersion& version) {
   engine_->WeightsChanged({.epoch = version.coordinator_epoch(), .number = version.number()});
 }

@@ -57,6 +57,8 @@ class Generation {
   // After the model's tensors were changed in place.
   void WeightsChanged(const v1::WeightVersion& version);
   EngineCounters counters() const { return engine_->counters(); }
+  // When idle: weights, and the cache, which is forgotten.
+  host::Releasable Held();
 
  private:
   // A prompt in the engine.

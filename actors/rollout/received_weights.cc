@@ -155,6 +155,12 @@ absl::Status ReceivedWeights::Activate(const v1::WeightVersion& version) {
       ", received were ", staged_->fingerprint(), "; receive and activate them again"));
 }
 
+void ReceivedWeights::ReleaseStaging() {
+  absl::MutexLock lock(&mutex_);
+  if (receiving_ || !staged_.has_value()) return;
+  if (staged_->staged() && staged_->version() == ToVersion(active_)) staged_->Drop();
+}
+
 void ReceivedWeights::SetActive(const v1::WeightVersion& version) {
   absl::MutexLock lock(&mutex_);
   active_ = version;

@@ -47,6 +47,9 @@ class ReceivedWeights {
   // arrived: no version is active any more).
   absl::Status Activate(const v1::WeightVersion& version);
 
+  // Gives up the memory of a version that is active already. Executor thread.
+  void ReleaseStaging();
+
   // {0, 0} until the first Activate: the weights of the model folder.
   v1::WeightVersion active() const;
 

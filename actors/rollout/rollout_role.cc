@@ -126,6 +126,11 @@ class RolloutRole : public host::Role {
   }
 
   v1::WeightVersion weight_version() const override { return weights_.active(); }
+  absl::StatusOr<host::Releasable> Release() override {
+    REIN_ASSIGN_OR_RETURN(host::Releasable held, calls_.Release());
+    weights_.ReleaseStaging();
+    return held;
+  }
   absl::Status Drain(absl::Time deadline) override { return calls_.Drain(deadline); }
 
  private:

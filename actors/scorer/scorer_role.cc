@@ -75,6 +75,8 @@ class ScorerRole : public host::Role, public v1::Scorer::Service {
     });
   }
 
+  absl::StatusOr<host::Releasable> Release() override { return host::Held(loaded_); }
+
  private:
   void ChooseInput(const std::string& policy_tokenizer) {
     takes_tokens_ = loaded_.info.tokenizer_digest() == policy_tokenizer;

@@ -84,14 +84,20 @@ std::string ActorName(const v1::ActorAddress& address) {
   return absl::StrCat(address.role(), "/", address.name(), "/", address.replica(), rank);
 }
 
+std::string MemoryText(const v1::ActorStatus& actor) {
+  const std::string resident = absl::StrCat(actor.rss_bytes() >> 20, " MiB");
+  if (actor.offloaded_bytes() == 0) return resident;
+  return absl::StrCat(resident, ", ", (actor.offloaded_bytes() + (1 << 20) - 1) >> 20, " MiB offloaded");
+}
+
 std::string ActorsText(const v1::JobStatus& status) {
   Rows rows;
   for (const v1::ActorStatus& actor : status.actors()) {
-    rows.push_back(
-        {ActorName(actor.address()), absl::AsciiStrToLower(v1::ActorPhase_Name(actor.phase())),
-         absl::StrCat(actor.pid()), actor.listen_address(), absl::StrCat(actor.weight_version().number()),
-         absl::StrCat(actor.queue(), "/", actor.queue_limit()), absl::StrCat(actor.rss_bytes() >> 20, " MiB"),
-         Since(actor.last_progress_ns(), status.now_ns()), actor.activity()});
+    rows.push_back({ActorName(actor.address()), absl::AsciiStrToLower(v1::ActorPhase_Name(actor.phase())),
+                    absl::StrCat(actor.pid()), actor.listen_address(),
+                    absl::StrCat(actor.weight_version().number()),
+                    absl::StrCat(actor.queue(), "/", actor.queue_limit()), MemoryText(actor),
+                    Since(actor.last_progress_ns(), status.now_ns()), actor.activity()});
   }
   if (rows.empty()) return "";
   rows.insert(rows.begin(),

@@ -36,6 +36,16 @@ bool AdaptAll(v1::Job& job, const char* role) {
   return changed;
 }
 
+bool OffloadAll(v1::Job& job) {
+  bool changed = false;
+  for (v1::ActorSpec& actor : *job.mutable_actors()) {
+    if (actor.offload() || !actor.address().empty()) continue;
+    actor.set_offload(true);
+    changed = true;
+  }
+  return changed;
+}
+
 bool LimitBatch(v1::Sampling& rollout, int batch) {
   if (rollout.kv_cache_bytes() > 0 || rollout.max_batch() <= batch) return false;
   rollout.set_max_batch(batch);
@@ -64,6 +74,7 @@ std::vector<Saving<v1::Job>> JobSavings() {
     savings.push_back({absl::StrCat("rollout.max_batch=", batch),
                        [batch](Job& job) { return LimitBatch(*job.mutable_rollout(), batch); }});
   }
+  savings.push_back({"offload: true of every actor", OffloadAll});
   savings.push_back({AdapterText(" of every critic"), [](Job& job) { return AdaptAll(job, "critic"); }});
   savings.push_back({AdapterText(" of the policy"), [](Job& job) { return AdaptAll(job, "policy"); }});
   return savings;

@@ -1,6 +1,7 @@
 #include "cli/offline/memory_plan.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,7 @@
 #include "actors/rollout/engine/engine.h"
 #include "base/status.h"
 #include "cli/offline/memory_advice.h"
+#include "transport/stages.h"
 
 namespace rein::cli {
 namespace {
@@ -48,7 +50,10 @@ void AddUp(ProcessMemory& process, int64_t host_sync, Sync when) {
   const int64_t sync = process.sync - (on_host ? 0 : host_sync);
   process.needs = process.reserve + parameters.weights + parameters.optimizer + process.kv_cache +
                   (when == Sync::kDuringSteps ? step + sync : std::max(step, sync));
-  if (!on_host) process.needs_of_host = kHostReserveOfDevice + host_sync;
+  process.away = process.reserve;
+  if (on_host) return;
+  process.needs_of_host = kHostReserveOfDevice + host_sync;
+  process.away_on_host = kHostReserveOfDevice + parameters.weights + parameters.optimizer;
 }
 
 absl::Status Naming(const absl::Status& status, const std::string& name) {
@@ -149,7 +154,10 @@ absl::Status MemoryPlanner::FillScorer(const v1::Job& job, const v1::ActorSpec& 
 }
 
 absl::StatusOr<ProcessMemory> MemoryPlanner::Process(const v1::Job& job, const v1::ActorSpec& actor) {
-  ProcessMemory process{.name = absl::StrCat(actor.role(), "/", actor.name()), .device = actor.device()};
+  ProcessMemory process{.name = absl::StrCat(actor.role(), "/", actor.name()),
+                        .role = actor.role(),
+                        .offload = actor.offload(),
+                        .device = actor.device()};
   absl::Status status;
   if (actor.role() == "policy" || actor.role() == "critic") {
     status = FillTrained(job, actor, process);
@@ -178,15 +186,29 @@ absl::StatusOr<std::vector<ProcessMemory>> MemoryPlanner::Processes(const v1::Jo
   return processes;
 }
 
-MemoryPlan MemoryPlanner::Sum(std::vector<ProcessMemory> processes) const {
-  std::map<std::string, int64_t> needs;
-  for (const ProcessMemory& process : processes) {
-    needs[process.device] += process.needs;
-    needs[kHost] += process.needs_of_host;
+int64_t MemoryPlanner::NeedsOf(const std::string& device, const std::vector<ProcessMemory>& processes) {
+  int64_t most = 0;
+  for (const transport::Stage stage : transport::kStages) {
+    int64_t bytes = 0;
+    for (const ProcessMemory& process : processes) {
+      const bool away = process.offload && !transport::WorksIn(stage, process.role);
+      if (process.device == device) bytes += away ? process.away : process.needs;
+      if (device == kHost) bytes += away ? process.away_on_host : process.needs_of_host;
+    }
+    most = std::max(most, bytes);
   }
-  MemoryPlan plan{.processes = std::move(processes)};
-  for (const auto& [device, bytes] : needs)
-    plan.devices.push_back({.device = device, .needs = bytes, .there = available_(device)});
+  return most;
+}
+
+MemoryPlan MemoryPlanner::Sum(std::vector<ProcessMemory> processes) const {
+  std::set<std::string> devices = {kHost};
+  for (const ProcessMemory& process : processes) devices.insert(process.device);
+  MemoryPlan plan;
+  for (const std::string& device : devices) {
+    plan.devices.push_back(
+        {.device = device, .needs = NeedsOf(device, processes), .there = available_(device)});
+  }
+  plan.processes = std::move(processes);
   return plan;
 }
 

@@ -30,6 +30,8 @@ inline constexpr int64_t kHostReserveOfDevice = int64_t{2} << 30;
 // Bytes of one process. Exact: parameters, kv_cache. Estimates: activations. Bounds: sync, reserve.
 struct ProcessMemory {
   std::string name;  // "cost/harm/0", "rein-coordinator", "sft"
+  std::string role;  // empty where it is no actor
+  bool offload = false;
   std::string device = kHost;
   training::ParameterMemory parameters;
   training::ActivationMemory activations;  // of what does not train: both those of a pass
@@ -40,12 +42,16 @@ struct ProcessMemory {
   // The most that it holds at one time, on its device and, where that is another, on the host.
   int64_t needs = 0;
   int64_t needs_of_host = 0;
+  // The same while it is put away (`offload`).
+  int64_t away = 0;
+  int64_t away_on_host = 0;
 
   int64_t activations_used() const { return checkpointed ? activations.checkpointed : activations.kept; }
 };
 
 struct DeviceMemory {
   std::string device;
+  // Of all processes together, in the stage of a step in which that is most.
   int64_t needs = 0;
   std::optional<int64_t> there;  // not known: nothing
 };
@@ -86,6 +92,7 @@ class MemoryPlanner {
   absl::Status FillRollout(const v1::Job& job, const v1::ActorSpec& actor, ProcessMemory& process);
   absl::Status FillScorer(const v1::Job& job, const v1::ActorSpec& actor, ProcessMemory& process);
   absl::StatusOr<std::vector<ProcessMemory>> Processes(const v1::Job& job);
+  static int64_t NeedsOf(const std::string& device, const std::vector<ProcessMemory>& processes);
   MemoryPlan Sum(std::vector<ProcessMemory> processes) const;
   template <typename Trainer>
   absl::StatusOr<MemoryPlan> PlanTrainer(const Trainer& job, const std::string& name, bool score_head,

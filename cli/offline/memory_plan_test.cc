@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "cli/command.h"
@@ -144,6 +147,29 @@ TEST_F(PlanTest, SumsEachDeviceAndAsksForItsMemory) {
       EXPECT_GE(process.at("needs_of_host_bytes"), kHostReserveOfDevice) << process;
     }
   }
+}
+
+TEST_F(PlanTest, CountsTheFullestStageWhereRolesArePutAway) {
+  const json kept = PlanJson("job.yaml", {"--host-memory", "100GiB"});
+  std::vector<std::string> settings = {"--host-memory", "100GiB"};
+  for (int i = 0; i < 4; ++i) {
+    settings.insert(settings.end(), {"--set", absl::StrCat("actors.", i, ".offload=true")});
+  }
+  const json put_away = PlanJson("job.yaml", settings);
+  std::map<std::string, int64_t> stages;
+  for (const json& process : put_away.at("processes")) {
+    const std::string name = process.at("name");
+    const int64_t needs = process.at("needs_bytes"), away = process.value("away_bytes", int64_t{0});
+    const bool coordinator = name == "rein-coordinator", policy = name.starts_with("policy"),
+               critic = name.starts_with("critic"), rollout = name.starts_with("rollout");
+    EXPECT_EQ(process.at("offload"), !coordinator) << name << ": also what the job implies";
+    stages["sampling"] += policy ? away : needs;
+    stages["training"] += policy || critic || coordinator ? needs : away;
+    stages["publishing"] += policy || rollout || coordinator ? needs : away;
+  }
+  const int64_t needs = put_away.at("devices")[0].at("needs_bytes");
+  EXPECT_EQ(needs, std::max({stages["sampling"], stages["training"], stages["publishing"]}));
+  EXPECT_LT(needs, kept.at("devices")[0].at("needs_bytes").get<int64_t>());
 }
 
 TEST_F(PlanTest, CountsAdaptersInPlaceOfWhatTheyAdapt) {

@@ -36,7 +36,7 @@ std::string Count(int64_t elements) {
 
 std::string ProcessTable(const MemoryPlan& plan) {
   Rows rows = {{"process", "device", "parameters", "trained", "weights", "gradients", "moments",
-                "activations", "checkpointed", "kv cache", "sync", "reserve", "needs"}};
+                "activations", "checkpointed", "kv cache", "sync", "reserve", "needs", "away"}};
   for (const ProcessMemory& process : plan.processes) {
     const training::ParameterMemory& parameters = process.parameters;
     // The setting in use is marked.
@@ -47,7 +47,8 @@ std::string ProcessTable(const MemoryPlan& plan) {
                     Cell(parameters.weights), Cell(parameters.gradients), Cell(parameters.optimizer),
                     used(process.activations.kept, !process.checkpointed),
                     used(process.activations.checkpointed, process.checkpointed), Cell(process.kv_cache),
-                    Cell(process.sync), Cell(process.reserve), Cell(process.needs)});
+                    Cell(process.sync), Cell(process.reserve), Cell(process.needs),
+                    process.offload ? Cell(process.away) : "-"});
   }
   return FormatTable(rows);
 }
@@ -77,6 +78,9 @@ std::string AdviceText(const MemoryPlan& plan) {
 json ToJson(const ProcessMemory& process) {
   return {{"name", process.name},
           {"device", process.device},
+          {"offload", process.offload},
+          {"away_bytes", process.away},
+          {"away_on_host_bytes", process.away_on_host},
           {"parameters", process.parameters.parameters},
           {"trained_parameters", process.parameters.trained},
           {"weights_bytes", process.parameters.weights},

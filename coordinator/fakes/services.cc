@@ -30,6 +30,10 @@ class ActorService : public v1::Actor::Service {
     life_->SetModelDigest(response->model().digest());
     return ToGrpc(life_->Enter("Configure", context, request->fence()));
   }
+  grpc::Status Release(grpc::ServerContext* context, const v1::ReleaseRequest* request,
+                       v1::ReleaseResponse*) override {
+    return ToGrpc(life_->Enter("Release", context, request->fence()));
+  }
 
  private:
   Life* const life_;
