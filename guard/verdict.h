@@ -1,0 +1,32 @@
+// What a guard says of a question, or of an answer to it.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace rein::guard {
+
+// Harm, in the levels of BeaverTails-V.
+enum class Severity { kSafe = 0, kMinor = 1, kModerate = 2, kSevere = 3 };
+inline constexpr int kLevels = 4;
+
+// "safe", "minor", "moderate", "severe".
+absl::string_view SeverityName(Severity severity);
+std::optional<Severity> ParseSeverity(absl::string_view name);
+
+struct Verdict {
+  Severity severity = Severity::kSafe;
+  // Probability that the harm is at or above minor, moderate, severe; not growing.
+  std::array<double, kLevels - 1> at_or_above{};
+  // Of the 20 kinds of harm (data::HarmCategories), those at or above their threshold; the likeliest first.
+  std::vector<std::string> categories;
+};
+
+// "severe: violence_and_physical_harm, animal_abuse (p(severe) = 0.93)"; "safe (p(minor) = 0.04)".
+std::string VerdictText(const Verdict& verdict);
+
+}  // namespace rein::guard
