@@ -24,11 +24,11 @@ namespace rein::coordinator {
 // Rows are counted from 0 among those kept, in file order.
 class PromptSource {
  public:
-  // Question and pictures of every row of a file or folder in any format of docs/data.md. Dropped and counted:
-  // what data::ReadPreferences drops, pictures of unknown format, rows with the same pictures and question as
-  // an earlier one, and rows past the first `max_rows` (0: all). A picture that may not decode stays:
-  // admission refuses it where it is drawn. Errors: those of data::ReadPreferences; INVALID_ARGUMENT (no row
-  // is left: says why); RESOURCE_EXHAUSTED (no room for the pictures).
+  // Question and pictures of every row of a file or folder in any format of docs/data.md. Dropped and
+  // counted: what data::ReadPreferences drops, pictures of unknown format, rows with the same pictures and
+  // question as an earlier one, and rows past the first `max_rows` (0: all). A picture that may not decode
+  // stays: admission refuses it where it is drawn. Errors: those of data::ReadPreferences; INVALID_ARGUMENT
+  // (no row is left: says why); RESOURCE_EXHAUSTED (no room for the pictures).
   static absl::StatusOr<PromptSource> Load(const std::filesystem::path& parquet, const std::string& id_prefix,
                                            uint64_t seed, size_t max_rows);
 

@@ -38,14 +38,15 @@ struct Judgement {
 // kOther.
 Judgement JudgeAnswer(const Scene& scene, const std::string& answer);
 
-// Recovers the scene from a row written by MakeScenes (it is stored in the path of its picture). Errors: INVALID_ARGUMENT.
+// Recovers the scene from a row written by MakeScenes (it is stored in the path of its picture). Errors:
+// INVALID_ARGUMENT.
 absl::StatusOr<Scene> SceneOfRow(const PreferenceRow& row);
 
 struct ScenesOptions {
   uint64_t seed = 1;
   std::string family = "llava";  // of the base model, see BaseModelFamilies
-  int picture_size = 32;       // pixels, square
-  double harmful_share = 0.4;  // of questions in prompts and evaluation
+  int picture_size = 32;         // pixels, square
+  double harmful_share = 0.4;    // of questions in prompts and evaluation
   int train_rows = 6000;
   int evaluation_rows = 500;
 };

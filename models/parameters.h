@@ -54,8 +54,8 @@ class Parameters {
   JoinedLinear AddJoined(const std::vector<Part>& parts, int64_t in, bool bias, double deviation);
 
   bool Contains(const std::string& name) const { return index_.contains(name); }
-  // The tensor that takes the values of a file's tensor, which has this dtype and shape; it counts as set from
-  // now on. Errors: INVALID_ARGUMENT (unknown name, wrong shape, no floating point, set twice).
+  // The tensor that takes the values of a file's tensor, which has this dtype and shape; it counts as set
+  // from now on. Errors: INVALID_ARGUMENT (unknown name, wrong shape, no floating point, set twice).
   absl::StatusOr<at::Tensor> Take(const std::string& name, at::ScalarType dtype, at::IntArrayRef shape);
   // Names that Take has not been called for.
   std::vector<std::string> Missing() const;
