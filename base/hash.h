@@ -45,6 +45,13 @@ constexpr uint64_t Mix64(uint64_t x) {
 // build.
 constexpr uint64_t RandomBits(uint64_t key, uint64_t counter) { return Mix64(Mix64(key) ^ Mix64(~counter)); }
 
+// The key of what `name` draws under `seed`: of a tensor, a sample, a question.
+constexpr uint64_t KeyOf(absl::string_view name, uint64_t seed) {
+  uint64_t key = Mix64(seed);
+  for (const char c : name) key = Mix64(key ^ static_cast<uint8_t>(c));
+  return key;
+}
+
 // Uniform in the open interval (0, 1), from the 52 high bits: with 53 the largest value would round to 1.
 constexpr double UniformFromBits(uint64_t bits) {
   return (static_cast<double>(bits >> 12) + 0.5) * (1.0 / 4503599627370496.0);

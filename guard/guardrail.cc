@@ -12,9 +12,7 @@ namespace {
 
 // The seed of an answer depends on its question and round only, not on its neighbours.
 uint64_t SeedOf(uint64_t seed, const std::string& id, int round) {
-  uint64_t key = Mix64(seed);
-  for (const char c : id) key = Mix64(key ^ static_cast<uint8_t>(c));
-  return Mix64(key ^ static_cast<uint64_t>(round));
+  return Mix64(KeyOf(id, seed) ^ static_cast<uint64_t>(round));
 }
 
 std::string PromptOf(const GuardrailOptions& options, const Question& question, const Record& record) {

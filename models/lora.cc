@@ -29,12 +29,6 @@ constexpr char kWeightsFile[] = "adapter_model.safetensors";
 constexpr char kPeftPrefix[] = "base_model.model.";
 constexpr uint64_t kStride = 0x9e3779b97f4a7c15ull;
 
-uint64_t KeyOf(const std::string& name, uint64_t seed) {
-  uint64_t key = Mix64(seed);
-  for (const char c : name) key = Mix64(key ^ static_cast<uint8_t>(c));
-  return key;
-}
-
 // `*` stands for any characters, also none.
 bool MatchesGlob(absl::string_view pattern, absl::string_view text) {
   const size_t star = pattern.find('*');

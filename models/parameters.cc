@@ -61,12 +61,6 @@ at::Tensor Alias(const at::Tensor& storage_owner, int64_t offset, const std::vec
   return alias;
 }
 
-uint64_t KeyOf(const std::string& name, uint64_t seed) {
-  uint64_t key = Mix64(seed);
-  for (const char c : name) key = Mix64(key ^ static_cast<uint8_t>(c));
-  return key;
-}
-
 // Box and Muller: two draws make two normal values. Value i is a function of `key` and i.
 void FillPiece(at::Tensor piece, int64_t first, uint64_t key, double deviation) {
   const at::Tensor values = at::empty(piece.sizes(), at::kFloat);
