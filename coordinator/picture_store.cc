@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/positional_io.h"
 #include "base/status.h"
 
 namespace rein::coordinator {
@@ -53,14 +54,8 @@ absl::Status PictureStore::Spill(const std::string& encoded) {
   if (file_ == nullptr) {
     REIN_ASSIGN_OR_RETURN(file_, NamelessFile());
   }
-  size_t done = 0;
-  while (done < encoded.size()) {
-    const ssize_t written = pwrite(fileno(file_.get()), encoded.data() + done, encoded.size() - done,
-                                   spilled_bytes_ + static_cast<int64_t>(done));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return SystemError(errno, "cannot write", kFile);
-    done += static_cast<size_t>(written);
-  }
+  if (!WriteFully(fileno(file_.get()), encoded.data(), encoded.size(), spilled_bytes_))
+    return SystemError(errno, "cannot write", kFile);
   spilled_bytes_ += static_cast<int64_t>(encoded.size());
   return absl::OkStatus();
 }
@@ -73,14 +68,9 @@ absl::StatusOr<transport::Blob> PictureStore::Get(const std::string& digest) con
   const Picture& picture = found->second;
   if (picture.in_memory != nullptr) return picture.in_memory;
   auto bytes = std::make_shared<std::string>(static_cast<size_t>(picture.size), '\0');
-  size_t done = 0;
-  while (done < bytes->size()) {
-    const ssize_t got = pread(fileno(file_.get()), bytes->data() + done, bytes->size() - done,
-                              picture.offset + static_cast<int64_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return SystemError(got < 0 ? errno : EIO, "cannot read", kFile);
-    done += static_cast<size_t>(got);
-  }
+  const ssize_t got = ReadFully(fileno(file_.get()), bytes->data(), bytes->size(), picture.offset);
+  if (got != static_cast<ssize_t>(bytes->size()))
+    return SystemError(got < 0 ? errno : EIO, "cannot read", kFile);
   return transport::Blob(std::move(bytes));
 }
 

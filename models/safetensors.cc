@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
 #include "base/file.h"
+#include "base/positional_io.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 
@@ -51,16 +52,9 @@ absl::Status InvalidTensor(const std::filesystem::path& path, const std::string&
 }
 
 absl::Status ReadAt(int fd, uint64_t offset, void* to, uint64_t bytes, const std::filesystem::path& path) {
-  char* cursor = static_cast<char*>(to);
-  while (bytes > 0) {
-    const ssize_t count = pread(fd, cursor, std::min<uint64_t>(bytes, 1 << 30), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return SystemError(errno, "cannot read", path);
-    if (count == 0) return Invalid(path, "it became shorter while it was read");
-    cursor += count;
-    offset += static_cast<uint64_t>(count);
-    bytes -= static_cast<uint64_t>(count);
-  }
+  const ssize_t count = ReadFully(fd, to, bytes, static_cast<int64_t>(offset));
+  if (count < 0) return SystemError(errno, "cannot read", path);
+  if (static_cast<uint64_t>(count) < bytes) return Invalid(path, "it became shorter while it was read");
   return absl::OkStatus();
 }
 

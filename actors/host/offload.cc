@@ -17,44 +17,27 @@
 #include <string>
 #include <unordered_set>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/file.h"
+#include "base/positional_io.h"
 #include "base/status.h"
 
 namespace rein::host {
 namespace {
 
-constexpr size_t kLargestTransfer = size_t{1} << 30;
-
 absl::Status WriteAt(int fd, const char* from, size_t size, int64_t offset,
                      const std::filesystem::path& folder) {
-  while (size > 0) {
-    const ssize_t count = pwrite(fd, from, std::min(size, kLargestTransfer), offset);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return SystemError(errno, "cannot put weights away in", folder);
-    from += count;
-    offset += count;
-    size -= static_cast<size_t>(count);
-  }
-  return absl::OkStatus();
+  if (WriteFully(fd, from, size, offset)) return absl::OkStatus();
+  return SystemError(errno, "cannot put weights away in", folder);
 }
 
 absl::Status ReadAt(int fd, char* to, size_t size, int64_t offset, const std::filesystem::path& folder) {
-  while (size > 0) {
-    const ssize_t count = pread(fd, to, std::min(size, kLargestTransfer), offset);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) {
-      return absl::DataLossError(
-          absl::StrCat("weights that were put away in ", folder.string(),
-                       " cannot be read: ", count == 0 ? "the file ends early" : std::strerror(errno)));
-    }
-    to += count;
-    offset += count;
-    size -= static_cast<size_t>(count);
-  }
-  return absl::OkStatus();
+  const ssize_t count = ReadFully(fd, to, size, offset);
+  if (count == static_cast<ssize_t>(size)) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("weights that were put away in ", folder.string(),
+                   " cannot be read: ", count < 0 ? std::strerror(errno) : "the file ends early"));
 }
 
 // All bytes of a storage: uint8 [n].
