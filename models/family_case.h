@@ -107,6 +107,16 @@ inline double RelativeDifference(const at::Tensor& ours, const at::Tensor& expec
   return MaxDifference(ours, expected) / expected.abs().max().item<double>();
 }
 
+// What EncodeImages says against pictures; "taken" where it takes them.
+inline std::string RefusalOf(VisionLanguageModel& model, const std::vector<ProcessedImage>& pictures) {
+  try {
+    model.EncodeImages(pictures);
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  }
+  return "taken";
+}
+
 // What gtest shows for the parameter "family/case".
 inline std::string CaseName(const testing::TestParamInfo<std::string>& info) {
   return absl::StrReplaceAll(info.param, {{"/", "_"}});

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "models/json.h"
 #include "models/processor.h"
 #include "models/test_support.h"
 
@@ -40,6 +41,18 @@ inline std::vector<ProcessedImage> ProcessedPictures(const Processor& processor,
     images.push_back(*std::move(image));
   }
   return images;
+}
+
+// That question and rendered prompt of a case in cases.json become its ids.
+inline void ExpectIdsOf(const Json& test, const Processor& processor,
+                        const std::vector<ProcessedImage>& pictures) {
+  const auto expected = test.at("ids").get<std::vector<int32_t>>();
+  const auto prompt = processor.EncodePrompt(test.at("question").get<std::string>(), pictures);
+  ASSERT_TRUE(prompt.ok()) << prompt.status();
+  EXPECT_EQ(*prompt, expected);
+  const auto raw = processor.EncodeRaw(test.at("prompt").get<std::string>(), pictures);
+  ASSERT_TRUE(raw.ok()) << raw.status();
+  EXPECT_EQ(*raw, expected);
 }
 
 }  // namespace rein::models

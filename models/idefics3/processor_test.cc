@@ -22,13 +22,7 @@ TEST_P(Idefics3Prompts, AreThoseOfTransformers) {
   ASSERT_EQ(cases.size(), 3u);
   for (const Json& test : cases) {
     const auto pictures = ProcessedPictures(*processor, GetParam(), test.at("pictures").get<int64_t>());
-    const auto expected = test.at("ids").get<std::vector<int32_t>>();
-    const auto prompt = processor->EncodePrompt(test.at("question").get<std::string>(), pictures);
-    ASSERT_TRUE(prompt.ok()) << prompt.status();
-    EXPECT_EQ(*prompt, expected);
-    const auto raw = processor->EncodeRaw(test.at("prompt").get<std::string>(), pictures);
-    ASSERT_TRUE(raw.ok()) << raw.status();
-    EXPECT_EQ(*raw, expected);
+    ExpectIdsOf(test, *processor, pictures);
     EXPECT_EQ(processor->EncodeResponse("A red circle."), test.at("answer").get<std::vector<int32_t>>());
   }
 }

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "models/test_support.h"
+#include "models/processor_case.h"
 
 namespace rein::models {
 namespace {
@@ -17,14 +17,10 @@ data::RgbImage Picture() {
   return image;
 }
 
-std::unique_ptr<Processor> LoadGood(const std::filesystem::path& folder = Fixture("llava/processor")) {
-  auto processor = Processor::Load(folder);
-  EXPECT_TRUE(processor.ok()) << processor.status();
-  return processor.ok() ? *std::move(processor) : nullptr;
-}
+std::unique_ptr<Processor> LoadFixture() { return LoadGood(Fixture("llava/processor")); }
 
 TEST(LlavaProcessor, GivesThePromptsOfTransformers) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   const auto picture = processor->ProcessImage(Picture());
   ASSERT_TRUE(picture.ok()) << picture.status();
   EXPECT_EQ(picture->pixels.sizes(), (at::IntArrayRef{1, 3, 16, 16}));
@@ -33,18 +29,12 @@ TEST(LlavaProcessor, GivesThePromptsOfTransformers) {
   ASSERT_EQ(cases.size(), 3u);
   for (const Json& test : cases) {
     const std::vector<ProcessedImage> pictures(test.at("pictures").get<size_t>(), *picture);
-    const auto expected = test.at("ids").get<std::vector<int32_t>>();
-    const auto prompt = processor->EncodePrompt(test.at("question").get<std::string>(), pictures);
-    ASSERT_TRUE(prompt.ok()) << prompt.status();
-    EXPECT_EQ(*prompt, expected);
-    const auto raw = processor->EncodeRaw(test.at("prompt").get<std::string>(), pictures);
-    ASSERT_TRUE(raw.ok()) << raw.status();
-    EXPECT_EQ(*raw, expected);
+    ExpectIdsOf(test, *processor, pictures);
   }
 }
 
 TEST(LlavaProcessor, DecodesTheAnswersThatItEncodes) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   for (const std::string answer : {"A red circle.", "", "日本 🙂", "two\nlines"}) {
     const std::vector<int32_t> tokens = processor->EncodeResponse(answer);
     EXPECT_EQ(tokens.back(), processor->end_tokens().front());
@@ -53,14 +43,14 @@ TEST(LlavaProcessor, DecodesTheAnswersThatItEncodes) {
 }
 
 TEST(LlavaProcessor, NeverAsksForAPictureFromAnAnswer) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   const int32_t placeholder =
       (*processor->EncodeRaw("<image>", std::vector<ProcessedImage>(1, {.feature_count = 1})))[1];
   EXPECT_THAT(processor->EncodeResponse("an <image> of a cat"), testing::Not(testing::Contains(placeholder)));
 }
 
 TEST(LlavaProcessor, RefusesPlaceholdersThatDoNotMatchThePictures) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   const std::vector<ProcessedImage> one(1, {.feature_count = 4});
   ExpectError(processor->EncodePrompt("what is <image>?", one).status(), StatusCode::kInvalidArgument,
               {"<image>"});
@@ -71,7 +61,7 @@ TEST(LlavaProcessor, RefusesPlaceholdersThatDoNotMatchThePictures) {
 }
 
 TEST(LlavaProcessor, AllowsOnlyTokensThatMakeSense) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   const at::Tensor allowed = processor->AllowedTokens(448);
   ASSERT_EQ(allowed.scalar_type(), at::kBool);
   ASSERT_EQ(allowed.numel(), 448);
@@ -109,7 +99,7 @@ TEST(LlavaProcessor, ReadsTheOldPreprocessorFile) {
   std::filesystem::remove(model / "processor_config.json");
   const auto pixels = LoadGood(model)->ProcessImage(Picture());
   ASSERT_TRUE(pixels.ok());
-  EXPECT_TRUE(at::equal(pixels->pixels, LoadGood()->ProcessImage(Picture())->pixels));
+  EXPECT_TRUE(at::equal(pixels->pixels, LoadFixture()->ProcessImage(Picture())->pixels));
 }
 
 TEST(LlavaProcessor, NamesTheFileThatIsMissingOrBroken) {
@@ -153,7 +143,7 @@ TEST(LlavaProcessor, KnowsTheTemplateOfItsFamily) {
   const auto model = folder.CopyOf("llava/processor");
   std::filesystem::remove(model / "chat_template.jinja");
   const std::vector<ProcessedImage> one(1, {.feature_count = 4});
-  EXPECT_EQ(*LoadGood(model)->EncodePrompt("What?", one), *LoadGood()->EncodePrompt("What?", one));
+  EXPECT_EQ(*LoadGood(model)->EncodePrompt("What?", one), *LoadFixture()->EncodePrompt("What?", one));
 }
 
 }  // namespace

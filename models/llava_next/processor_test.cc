@@ -6,7 +6,7 @@
 #include "absl/strings/str_replace.h"
 #include "models/image/test_pictures.h"
 #include "models/llava_next/chat_template.h"
-#include "models/test_support.h"
+#include "models/processor_case.h"
 
 namespace rein::models {
 namespace {
@@ -15,28 +15,10 @@ using absl::StatusCode;
 
 constexpr char kFolder[] = "llava_next/processor";
 
-data::RgbImage Picture(int64_t index) {
-  const at::Tensor levels =
-      ReadAsMap(Fixture(kFolder) / "pictures.safetensors").at(absl::StrCat("picture.", index));
-  data::RgbImage image{static_cast<int>(levels.size(1)), static_cast<int>(levels.size(0)), {}};
-  image.pixels.assign(levels.const_data_ptr<uint8_t>(), levels.const_data_ptr<uint8_t>() + levels.numel());
-  return image;
-}
-
-std::unique_ptr<Processor> LoadGood(const std::filesystem::path& folder = Fixture(kFolder)) {
-  auto processor = Processor::Load(folder);
-  EXPECT_TRUE(processor.ok()) << processor.status();
-  return processor.ok() ? *std::move(processor) : nullptr;
-}
+std::unique_ptr<Processor> LoadFixture() { return LoadGood(Fixture(kFolder)); }
 
 std::vector<ProcessedImage> Processed(const Processor& processor, int64_t count) {
-  std::vector<ProcessedImage> images;
-  for (int64_t i = 0; i < count; ++i) {
-    auto image = processor.ProcessImage(Picture(i));
-    EXPECT_TRUE(image.ok()) << image.status();
-    images.push_back(*std::move(image));
-  }
-  return images;
+  return ProcessedPictures(processor, kFolder, count);
 }
 
 // A copy of the folder with the template of the family's `kind`: vicuna or mistral.
@@ -57,18 +39,12 @@ TEST(LlavaNextProcessor, GivesThePromptsOfTransformers) {
     for (size_t i = 0; i < pictures.size(); ++i) {
       for (size_t j = 0; j < 3; ++j) EXPECT_EQ(pictures[i].grid[j], test.at("grids")[i][j].get<int64_t>());
     }
-    const auto expected = test.at("ids").get<std::vector<int32_t>>();
-    const auto prompt = processor->EncodePrompt(test.at("question").get<std::string>(), pictures);
-    ASSERT_TRUE(prompt.ok()) << prompt.status();
-    EXPECT_EQ(*prompt, expected);
-    const auto raw = processor->EncodeRaw(test.at("prompt").get<std::string>(), pictures);
-    ASSERT_TRUE(raw.ok()) << raw.status();
-    EXPECT_EQ(*raw, expected);
+    ExpectIdsOf(test, *processor, pictures);
   }
 }
 
 TEST(LlavaNextProcessor, GivesTheTilesOfTransformers) {
-  const auto pictures = Processed(*LoadGood(), 2);
+  const auto pictures = Processed(*LoadFixture(), 2);
   const auto expected = ReadAsMap(Fixture(kFolder) / "pictures.safetensors");
   EXPECT_LT(MaxDifference(pictures[0].pixels, expected.at("pixels.0")), 1e-5);
   EXPECT_LT(MaxDifference(pictures[1].pixels, expected.at("pixels.1")), 1e-5);
@@ -108,12 +84,12 @@ TEST(LlavaNextProcessor, TakesVicunasTemplateWhereThereIsNone) {
   EXPECT_EQ(*ReadFile(model / "chat_template.jinja"),
             absl::StrReplaceAll(kLlavaNextChatTemplate, {{"\\n", "\n"}}));
   std::filesystem::remove(model / "chat_template.jinja");
-  const auto pictures = Processed(*LoadGood(), 1);
-  EXPECT_EQ(*LoadGood(model)->EncodePrompt("Hi", pictures), *LoadGood()->EncodePrompt("Hi", pictures));
+  const auto pictures = Processed(*LoadFixture(), 1);
+  EXPECT_EQ(*LoadGood(model)->EncodePrompt("Hi", pictures), *LoadFixture()->EncodePrompt("Hi", pictures));
 }
 
 TEST(LlavaNextProcessor, DecodesTheAnswersThatItEncodes) {
-  const auto processor = LoadGood();
+  const auto processor = LoadFixture();
   for (const std::string answer : {"A red circle.", "", "日本 🙂", "two\nlines"}) {
     const std::vector<int32_t> tokens = processor->EncodeResponse(answer);
     EXPECT_EQ(tokens.back(), processor->end_tokens().front());
@@ -122,13 +98,13 @@ TEST(LlavaNextProcessor, DecodesTheAnswersThatItEncodes) {
 }
 
 TEST(LlavaNextProcessor, SamplesNeitherPicturesNorPadding) {
-  const at::Tensor allowed = LoadGood()->AllowedTokens(448);
+  const at::Tensor allowed = LoadFixture()->AllowedTokens(448);
   for (int64_t id : {0, 3, 420}) EXPECT_FALSE(allowed[id].item<bool>()) << id;  // the last: unknown
   for (int64_t id : {2, 4, 419}) EXPECT_TRUE(allowed[id].item<bool>()) << id;
 }
 
 TEST(LlavaNextProcessor, RefusesAQuestionWithAPlaceholder) {
-  ExpectError(LoadGood()->EncodePrompt("<image>", {}).status(), StatusCode::kInvalidArgument, {"<image>"});
+  ExpectError(LoadFixture()->EncodePrompt("<image>", {}).status(), StatusCode::kInvalidArgument, {"<image>"});
 }
 
 TEST(LlavaNextProcessor, RefusesTilesThatTheModelDoesNotTake) {
