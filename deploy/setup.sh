@@ -113,7 +113,9 @@ install_cuda_parts() {
   rm -rf "$work"
 }
 
+# Clang takes half of GCC's time for the same code. Another compiler: CXX=g++ deploy/test, in a fresh build folder.
 configure() {
+  [ "$BUILD_PRESET" = cuda ] || export CXX=${CXX:-clang++-16}
   step "configuring ($BUILD_PRESET)" cmake --preset "$BUILD_PRESET" -DREIN_THIRD_PARTY="$THIRD_PARTY"
 }
 

@@ -244,8 +244,8 @@ absl::StatusOr<ExpressionPtr> ExpressionParser::ParseProduct() {
 }
 
 absl::StatusOr<ExpressionPtr> ExpressionParser::ParseUnary(bool with_filters) {
-  int signs = 0, negations = 0;
-  for (; tokens_->IsOperator("-") || tokens_->IsOperator("+"); ++signs) {
+  int negations = 0;
+  while (tokens_->IsOperator("-") || tokens_->IsOperator("+")) {
     if (tokens_->Next().text == "-") ++negations;
   }
   REIN_ASSIGN_OR_RETURN(ExpressionPtr node, ParsePrimary());
