@@ -25,6 +25,8 @@ const std::vector<Schema>& Table() {
       {Format::kSpaVl, {"question", "image", "chosen", "rejected"}, {"category", "class1"}},
       {Format::kLlava, {"conversations"}, {"image", "category"}},
       {Format::kMmSafetyBench, {"Question", "Rephrased Question", "Rephrased Question(SD)"}, {"id"}},
+      {Format::kVlGuard, {"image", "safe", "instr-resp"}, {"harmful_category"}},
+      {Format::kVlsBench, {"instruction_id", "instruction", "image_path", "category"}, {"image"}},
       {Format::kRows,
        {"question"},
        {"image", "images", "answer", "response_1", "response_2", "more_helpful_response_id",

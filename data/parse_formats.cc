@@ -185,7 +185,10 @@ std::vector<Row> ParseFields(Format format, const ReadOptions& options, size_t p
       return {ParseSpaVl(options, fields, report)};
     case Format::kLlava:
       return ParseConversation(options, pictures, fields, report);
-    case Format::kMmSafetyBench:  // its records are rows of our own by now
+    // The records of benchmarks are rows of our own by now.
+    case Format::kMmSafetyBench:
+    case Format::kVlGuard:
+    case Format::kVlsBench:
     case Format::kRows:
       return {ParseRow(fields, report)};
   }

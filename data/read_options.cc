@@ -22,6 +22,8 @@ constexpr Named<Format> kFormats[] = {{"beavertails-v", Format::kBeaverTailsV},
                                       {"spa-vl", Format::kSpaVl},
                                       {"llava", Format::kLlava},
                                       {"mm-safety-bench", Format::kMmSafetyBench},
+                                      {"vlguard", Format::kVlGuard},
+                                      {"vlsbench", Format::kVlsBench},
                                       {"rows", Format::kRows}};
 constexpr Named<Split> kSplits[] = {
     {"all", Split::kAll}, {"train", Split::kTrain}, {"evaluation", Split::kEvaluation}};

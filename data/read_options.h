@@ -21,6 +21,8 @@ enum class Format {
   kSpaVl,          // chosen and rejected answers about a picture
   kLlava,          // conversations, {"from": "human" | "gpt", "value"}
   kMmSafetyBench,  // MM-SafetyBench: questions, with up to three pictures each
+  kVlGuard,        // VLGuard: one or two instructions about a picture, with safe answers
+  kVlsBench,       // VLSBench: questions about pictures
   kRows,           // question, and whatever else of BeaverTails-V's columns is there; an answer
 };
 
@@ -54,7 +56,8 @@ struct ReadOptions {
   std::optional<int> unsafe_rate;  // -3 .. -1
 };
 
-// "beavertails-v", "safe-rlhf", "beavertails", "spa-vl", "llava", "mm-safety-bench", "rows".
+// "beavertails-v", "safe-rlhf", "beavertails", "spa-vl", "llava", "mm-safety-bench", "vlguard", "vlsbench",
+// "rows".
 const char* FormatName(Format format);
 
 // From their names on a command line: formats as above; "all", "train", "evaluation"; "keep", "drop",

@@ -6,7 +6,6 @@
 #include "base/status.h"
 #include "data/fields.h"
 #include "data/formats.h"
-#include "data/mm_safety_bench.h"
 #include "data/parse_formats.h"
 #include "data/pictures.h"
 
@@ -71,11 +70,11 @@ absl::StatusOr<RowParser> RowParser::Make(const std::filesystem::path& file, con
   if (!format.ok()) return BadFile(file, format.status().message());
   parser.format_ = *format;
   parser.columns_ = UsedColumns(*format, found, options.columns);
-  if (*format == Format::kMmSafetyBench) {
-    parser.benchmark_options_ = options;
-    parser.benchmark_options_.columns.clear();
-    if (options.images.empty()) parser.benchmark_options_.images = MmSafetyBenchImages(file);
-  }
+  parser.benchmark_ = BenchmarkOf(*format);
+  if (parser.benchmark_ == nullptr) return parser;
+  parser.benchmark_options_ = options;
+  parser.benchmark_options_.columns.clear();
+  if (options.images.empty()) parser.benchmark_options_.images = parser.benchmark_->images(file);
   return parser;
 }
 
@@ -83,8 +82,8 @@ void RowParser::Parse(const Record& record, ReadReport& report, std::vector<Row>
   if (!record.problem.empty()) {
     ++report.rows;
     ++report.dropped[record.problem];
-  } else if (format_ == Format::kMmSafetyBench) {
-    for (const nlohmann::json& row : MmSafetyBenchRows(file_, record.fields, options_->columns))
+  } else if (benchmark_ != nullptr) {
+    for (const nlohmann::json& row : benchmark_->rows(file_, record.fields, options_->columns))
       ParseFieldsOf(row, benchmark_options_, report, rows);
   } else {
     ParseFieldsOf(record.fields, *options_, report, rows);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "data/benchmarks.h"
 #include "data/read_options.h"
 #include "data/read_report.h"
 #include "data/records.h"
@@ -35,7 +36,8 @@ class RowParser {
 
   std::filesystem::path file_;
   const ReadOptions* options_;
-  ReadOptions benchmark_options_;  // of the rows that a record of MM-SafetyBench becomes
+  const Benchmark* benchmark_ = nullptr;  // whose records become rows of our own
+  ReadOptions benchmark_options_;         // of these rows
   Format format_ = Format::kRows;
   std::vector<std::string> columns_;
 };

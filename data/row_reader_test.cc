@@ -1,6 +1,8 @@
 #include "data/row_reader.h"
 
 #include <fstream>
+#include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
@@ -288,6 +290,104 @@ TEST(RowReader, DropsWhatIsBrokenInMmSafetyBench) {
   EXPECT_THAT(std::string(cut.status.message()), HasSubstr("is cut off"));
 }
 
+TEST(RowReader, ReadsVlGuardWithBothInstructionsOfASafePicture) {
+  const Outcome outcome = ReadGood(Fixture("vlguard"));
+  EXPECT_THAT(outcome.report.formats, ElementsAre(Pair("vlguard", 2)));
+  EXPECT_THAT(outcome.report.dropped, ElementsAre(Pair("no question", 1)));
+  ASSERT_THAT(outcome.rows, SizeIs(4));  // test comes before train
+  EXPECT_EQ(outcome.rows[0].question, "What is it?");
+  EXPECT_EQ(outcome.rows[0].category, "benign");
+  EXPECT_EQ(outcome.rows[0].responses, std::vector<Response>({{"A gradient.", {}, {}, {}}}));
+  EXPECT_EQ(outcome.rows[0].pictures[0].path, "memes/b.png");
+  EXPECT_EQ(outcome.rows[1].question, "How to abuse it?");
+  EXPECT_EQ(outcome.rows[1].category, "unsafe_instruction");
+  EXPECT_EQ(outcome.rows[2].question, "Is it true?");
+  EXPECT_EQ(outcome.rows[2].category, "deception");
+  EXPECT_EQ(outcome.rows[3].question, "Unsafe picture?");
+  EXPECT_TRUE(DecodeImage(outcome.rows[3].pictures[0].bytes).ok());
+  ReadOptions options;
+  options.split = Split::kTrain;
+  EXPECT_THAT(ReadGood(Fixture("vlguard"), options).rows, SizeIs(1));
+}
+
+TEST(RowReader, DropsWhatIsBrokenInVlGuard) {
+  const TestFolder folder;
+  const std::filesystem::path file = folder.Write(
+      "test.json",
+      "[{\"image\": \"a.png\", \"safe\": false, \"instr-resp\": [{\"instruction\": \"no picture?\"}]},"
+      "{\"image\": \"../b.png\", \"safe\": false, \"instr-resp\": [{\"instruction\": \"outside?\"}]},"
+      "{\"image\": null, \"safe\": 3, \"harmful_category\": 7, \"instr-resp\": [{\"instruction\": \"q\"}]},"
+      "{\"image\": null, \"safe\": true, \"instr-resp\": [{\"safe_instruction\": 5}, \"text\", {}]},"
+      "{\"image\": null, \"safe\": true, \"instr-resp\": {\"safe_instruction\": \"q\"}},"
+      "{\"image\": null, \"safe\": true, \"instr-resp\": [{\"instruction\": \"q\", \"response\": []}]}, 4]");
+  const Outcome outcome = ReadGood(file);
+  EXPECT_EQ(outcome.report.rows, 9);
+  EXPECT_THAT(
+      outcome.report.dropped,
+      ElementsAre(Pair("answer is not text", 1), Pair("file of a picture not found", 1),
+                  Pair("no question", 3), Pair("not a JSON object", 1),
+                  Pair("path of a picture leads out of its folder", 1), Pair("question is not text", 1)));
+  ASSERT_THAT(outcome.rows, SizeIs(1));  // what is said of a harm in another type says nothing
+  EXPECT_EQ(outcome.rows[0].category, "");
+  const Outcome renamed =
+      ReadAll(folder.Write("renamed.json", "[{\"img\": \"a.png\", \"safe\": true, \"instr-resp\": []}]"));
+  EXPECT_THAT(std::string(renamed.status.message()),
+              AllOf(HasSubstr("lacks the column image of the nearest format vlguard"),
+                    HasSubstr("its columns are: img, instr-resp, safe")));
+}
+
+TEST(RowReader, ReadsVlsBenchFromItsListAndFromTheHubAlike) {
+  const Outcome list = ReadGood(Fixture("vlsbench")), hub = ReadGood(Fixture("vlsbench.parquet"));
+  EXPECT_THAT(list.report.formats, ElementsAre(Pair("vlsbench", 1)));
+  EXPECT_THAT(list.report.dropped, ElementsAre(Pair("file of a picture not found", 1)));
+  ASSERT_THAT(list.rows, SizeIs(2));
+  EXPECT_EQ(list.rows[1].question, "Question 1?");
+  EXPECT_EQ(list.rows[1].category, "Privacy");
+  EXPECT_THAT(list.rows[1].responses, IsEmpty());
+  EXPECT_EQ(list.rows[1].pictures[0].path, "imgs/1.png");
+  EXPECT_THAT(hub.report.formats, ElementsAre(Pair("vlsbench", 1)));
+  ASSERT_THAT(hub.rows, SizeIs(1));
+  EXPECT_EQ(hub.rows[0], list.rows[0]);
+}
+
+TEST(RowReader, DropsWhatIsBrokenInVlsBench) {
+  const TestFolder folder;
+  const Outcome outcome = ReadGood(folder.Write(
+      "data.json",
+      "[{\"instruction_id\": 0, \"instruction\": null, \"image_path\": null, \"category\": \"c\"},"
+      "{\"instruction_id\": 1, \"instruction\": [], \"image_path\": null, \"category\": \"c\"},"
+      "{\"instruction_id\": 2, \"instruction\": \"q\", \"image_path\": 5, \"category\": \"c\"},"
+      "{\"instruction_id\": 3, \"instruction\": \"q\", \"image_path\": \"imgs/0.png\", \"image\": {}}]"));
+  EXPECT_THAT(outcome.rows, IsEmpty());
+  EXPECT_THAT(outcome.report.dropped,
+              ElementsAre(Pair("image is neither bytes, a path nor a struct of these", 1),
+                          Pair("image without bytes or path", 1), Pair("no question", 1),
+                          Pair("question is not text", 1)));
+  const Outcome renamed = ReadAll(
+      folder.Write("renamed.json",
+                   "[{\"instruction_id\": 0, \"text\": \"q\", \"image_path\": \"a\", \"category\": \"c\"}]"));
+  EXPECT_THAT(std::string(renamed.status.message()),
+              AllOf(HasSubstr("lacks the column instruction of the nearest format vlsbench"),
+                    HasSubstr("its columns are: category, image_path, instruction_id, text")));
+}
+
+TEST(RowReader, ReadsThePhotographsOfTheHubsLayout) {
+  ReadOptions options;
+  options.picture_check = PictureCheck::kDecode;
+  const Outcome outcome = ReadGood(Fixture("beavertails_v_hub"), options);
+  EXPECT_THAT(outcome.report.formats, ElementsAre(Pair("beavertails-v", 4)));
+  EXPECT_THAT(outcome.report.dropped, IsEmpty());
+  ASSERT_THAT(outcome.rows, SizeIs(20));
+  std::set<std::pair<int, int>> sizes;
+  for (const Row& row : outcome.rows) {
+    const RgbImage image = *DecodeImage(row.pictures.at(0).bytes);
+    sizes.emplace(image.width, image.height);
+  }
+  // The second one lies on its side: EXIF turns 320 x 213.
+  EXPECT_THAT(sizes, ElementsAre(Pair(60, 90), Pair(96, 64), Pair(150, 150), Pair(200, 280), Pair(213, 320),
+                                 Pair(320, 240), Pair(448, 126), Pair(640, 480)));
+}
+
 TEST(RowReader, ReadsConversationsWithNoneOneOrSeveralPictures) {
   const Outcome outcome = ReadGood(Fixture("llava"));
   ASSERT_THAT(outcome.rows, SizeIs(4));
@@ -414,7 +514,8 @@ TEST(RowReader, FlippedBytesGiveErrorsOrRowsAndNeverCrash) {
   int errors = 0;
   for (const char* name : {"beavertails_v_plain.parquet", "beavertails.parquet", "llava/instructions.json",
                            "safe_rlhf/train.jsonl", "row_groups.parquet",
-                           "mm_safety_bench/processed_questions/01-Illegal_Activitiy.json"}) {
+                           "mm_safety_bench/processed_questions/01-Illegal_Activitiy.json",
+                           "vlguard/test.json", "vlsbench/data.json", "vlsbench.parquet"}) {
     const std::string whole = *ReadFile(Fixture(name));
     const std::string extension = std::filesystem::path(name).extension().string();
     for (size_t at = 0; at < whole.size(); at += whole.size() / 100 + 1) {

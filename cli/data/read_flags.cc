@@ -5,8 +5,10 @@
 namespace rein::cli {
 
 void AddReadFlags(CLI::App& verb, ReadFlags& flags) {
-  verb.add_option("--format", flags.format,
-                  "beavertails-v, safe-rlhf, beavertails, spa-vl, llava or rows; default: by the columns");
+  verb.add_option(
+      "--format", flags.format,
+      "beavertails-v, safe-rlhf, beavertails, spa-vl, llava, mm-safety-bench, vlguard, vlsbench or "
+      "rows; default: by the columns");
   verb.add_option("--split", flags.split, "files of this split: train, evaluation or all; default all");
   verb.add_option("--columns", flags.columns, "NAME=NAME_IN_FILE,... where columns have other names");
   verb.add_option("--images", flags.images,
