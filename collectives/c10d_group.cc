@@ -50,8 +50,8 @@ std::chrono::milliseconds Milliseconds(absl::Duration duration) {
 
 absl::Status C10dGroup::CheckUsable() const {
   if (!aborted_) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("the weight group of epoch ", options_.epoch, " was aborted; join one of a new epoch"));
+  return absl::UnavailableError(absl::StrCat("the ", options_.name, " of epoch ", options_.epoch,
+                                             " was aborted; join one of a new epoch"));
 }
 
 absl::StatusOr<std::unique_ptr<Transfer>> C10dGroup::Broadcast(const at::Tensor& tensor) {
@@ -64,19 +64,54 @@ absl::StatusOr<std::unique_ptr<Transfer>> C10dGroup::Broadcast(const at::Tensor&
   }
 }
 
-absl::StatusOr<std::vector<int64_t>> C10dGroup::Gather(int64_t value) {
+absl::StatusOr<std::vector<at::Tensor>> C10dGroup::AllGather(const at::Tensor& mine) {
   if (absl::Status usable = CheckUsable(); !usable.ok()) return usable;
+  const std::string doing = "gathering from all ranks";
   try {
-    std::vector<at::Tensor> input = {at::full({1}, value, at::TensorOptions(at::kLong).device(device_))};
+    std::vector<at::Tensor> input = {mine};
     std::vector<std::vector<at::Tensor>> outputs(1);
-    for (int i = 0; i < world(); ++i) outputs[0].push_back(at::empty_like(input[0]));
+    for (int i = 0; i < world(); ++i) outputs[0].push_back(at::empty_like(mine));
     const auto work = backend_->allgather(outputs, input);
-    if (absl::Status status = Finish(*work, "agreeing on weights"); !status.ok()) return status;
-    std::vector<int64_t> values;
-    for (const at::Tensor& output : outputs[0]) values.push_back(output.item<int64_t>());
-    return values;
+    if (absl::Status status = Finish(*work, doing); !status.ok()) return status;
+    return outputs[0];
   } catch (const std::exception& error) {
-    return StatusOf(error, "agreeing on weights");
+    return StatusOf(error, doing);
+  }
+}
+
+absl::StatusOr<std::vector<int64_t>> C10dGroup::Gather(int64_t value) {
+  const auto all = AllGather(at::full({1}, value, at::TensorOptions(at::kLong).device(device_)));
+  if (!all.ok()) return all.status();
+  std::vector<int64_t> values;
+  for (const at::Tensor& one : *all) values.push_back(one.item<int64_t>());
+  return values;
+}
+
+absl::StatusOr<std::vector<std::string>> C10dGroup::GatherBytes(absl::string_view bytes) {
+  const auto sizes = Gather(static_cast<int64_t>(bytes.size()));
+  if (!sizes.ok()) return sizes.status();
+  const int64_t longest = *std::max_element(sizes->begin(), sizes->end());
+  if (longest == 0) return std::vector<std::string>(sizes->size());
+  at::Tensor padded = at::zeros({longest}, at::kByte);
+  std::copy(bytes.begin(), bytes.end(), padded.data_ptr<uint8_t>());
+  const auto all = AllGather(padded.to(device_));
+  if (!all.ok()) return all.status();
+  std::vector<std::string> gathered;
+  for (size_t rank = 0; rank < all->size(); ++rank) {
+    const at::Tensor host = (*all)[rank].cpu();
+    gathered.emplace_back(reinterpret_cast<const char*>(host.const_data_ptr<uint8_t>()), (*sizes)[rank]);
+  }
+  return gathered;
+}
+
+absl::Status C10dGroup::Sum(const at::Tensor& tensor) {
+  if (absl::Status usable = CheckUsable(); !usable.ok()) return usable;
+  const std::string doing = "summing over all ranks";
+  try {
+    std::vector<at::Tensor> tensors = {tensor};
+    return Finish(*backend_->allreduce(tensors), doing);
+  } catch (const std::exception& error) {
+    return StatusOf(error, doing);
   }
 }
 

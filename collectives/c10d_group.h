@@ -31,6 +31,8 @@ class C10dGroup : public WeightGroup {
   at::Device device() const override { return device_; }
   absl::StatusOr<std::unique_ptr<Transfer>> Broadcast(const at::Tensor& tensor) override;
   absl::StatusOr<std::vector<int64_t>> Gather(int64_t value) override;
+  absl::StatusOr<std::vector<std::string>> GatherBytes(absl::string_view bytes) override;
+  absl::Status Sum(const at::Tensor& tensor) override;
   void Abort() override;
 
   // Blocks until the operation has ended. Errors: as Transfer::Wait.
@@ -49,6 +51,8 @@ class C10dGroup : public WeightGroup {
 
  private:
   absl::Status CheckUsable() const;
+  // One tensor like `mine` of each rank, by rank.
+  absl::StatusOr<std::vector<at::Tensor>> AllGather(const at::Tensor& mine);
 
   const GroupOptions options_;
   const at::Device device_;

@@ -125,7 +125,7 @@ absl::StatusOr<std::unique_ptr<WeightGroup>> JoinWeightGroup(const GroupOptions&
     return Join(options, address);
   } catch (const std::exception& error) {
     return StatusOf(error,
-                    absl::StrCat("joining the weight group of epoch ", options.epoch, " at ",
+                    absl::StrCat("joining the ", options.name, " of epoch ", options.epoch, " at ",
                                  options.store_address, " as rank ", options.rank, " of ", options.world));
   }
 }

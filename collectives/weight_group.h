@@ -1,5 +1,5 @@
-// The group of one publisher (rank 0) and its receivers, for one membership epoch, over c10d: Gloo between
-// CPU processes, NCCL between GPUs.
+// The group of one publisher (rank 0) and its receivers, or of processes that train together, for one
+// membership epoch, over c10d: Gloo between CPU processes, NCCL between GPUs.
 //
 // Life: 1. rank 0 serves a Rendezvous and tells its address to all (Weights.Prepare). 2. Every rank, rank 0
 // too, calls JoinWeightGroup with it; the calls return when all have joined. 3. All ranks issue the same
@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace rein::collectives {
@@ -44,6 +45,8 @@ struct GroupOptions {
   std::string store_address;
   // Address of this process that the others send to.
   std::string host = "127.0.0.1";
+  // Of the group, in messages.
+  std::string name = "weight group";
   // Membership epoch: groups of different epochs at one store do not see each other.
   uint64_t epoch = 0;
   int rank = 0;
@@ -77,6 +80,13 @@ class WeightGroup {
 
   // Every rank's value, by rank. Blocks. Errors: as Transfer::Wait.
   virtual absl::StatusOr<std::vector<int64_t>> Gather(int64_t value) = 0;
+  // The same of bytes, of which each rank may have another number.
+  virtual absl::StatusOr<std::vector<std::string>> GatherBytes(absl::string_view bytes) = 0;
+
+  // Adds up the tensors of all ranks, in place: contiguous, float32 or float64, of one dtype and size on all
+  // ranks. The sum has the same bits on every rank, and again where the same tensors are added again. Blocks.
+  // Errors: as Transfer::Wait.
+  virtual absl::Status Sum(const at::Tensor& tensor) = 0;
 
   // Makes pending and later operations of this rank fail with UNAVAILABLE, and those of the others as soon as
   // they notice. Any thread.

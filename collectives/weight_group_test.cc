@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <thread>
 
 namespace rein::collectives {
@@ -34,6 +35,47 @@ TEST(WeightGroup, GathersByRank) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+// Runs `member(group, rank)` for every rank of a group, each on a thread of its own.
+void ForEachRank(int world, const std::function<void(WeightGroup&, int rank)>& member) {
+  const auto store = ServeRendezvous();
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < world; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto group = JoinWeightGroup(Member((*store)->address(), rank, world, absl::Seconds(20)));
+      ASSERT_TRUE(group.ok()) << group.status();
+      member(**group, rank);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(WeightGroup, GathersBytesOfAnyLength) {
+  ForEachRank(3, [](WeightGroup& group, int rank) {
+    EXPECT_THAT(group.GatherBytes(std::string(static_cast<size_t>(2 * rank), 'x')).value(),
+                ElementsAre("", "xx", "xxxx"));
+    EXPECT_THAT(group.GatherBytes("").value(), ElementsAre("", "", ""));
+  });
+}
+
+TEST(WeightGroup, SumsToTheSameBitsOnEveryRankAndAgain) {
+  constexpr int kWorld = 3;
+  std::vector<at::Tensor> sums[kWorld];
+  ForEachRank(kWorld, [&](WeightGroup& group, int rank) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kDouble, at::kFloat}) {
+      const at::Tensor values = at::arange(100003, dtype).mul_(0.1 * (rank + 1));
+      ASSERT_EQ(group.Sum(values), absl::OkStatus());
+      EXPECT_LT((values - at::arange(100003, dtype).mul_(0.6)).abs().max().item<double>(), 0.05);
+      sums[rank].push_back(values);
+    }
+  });
+  for (const auto& of_rank : sums) {
+    ASSERT_EQ(of_rank.size(), 3u);
+    EXPECT_TRUE(at::equal(of_rank[0], of_rank[2]));
+    for (size_t i = 0; i < of_rank.size(); ++i) EXPECT_TRUE(at::equal(of_rank[i], sums[0][i]));
+  }
 }
 
 TEST(WeightGroup, OfANewEpochIsBuiltAtTheSameStore) {
