@@ -12,8 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "coordinator/picture_store.h"
 #include "data/epoch_order.h"
+#include "data/picture_store.h"
 #include "data/preferences.h"
 #include "data/scenes.h"
 #include "rein/v1/common.pb.h"
@@ -65,7 +65,7 @@ class PromptSource {
   std::string id_prefix_;
   uint64_t seed_;
   std::vector<Stored> rows_;
-  PictureStore pictures_;
+  data::PictureStore pictures_;
   data::ReadReport report_;
   mutable std::optional<data::EpochOrder> order_;  // remembers the epoch that was asked for last
 };

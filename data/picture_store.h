@@ -1,4 +1,4 @@
-// The encoded pictures of a job's prompts, by digest.
+// The encoded pictures of a data set, by digest.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "transport/blobs.h"
 
-namespace rein::coordinator {
+namespace rein::data {
 
 // Keeps each picture once: in memory up to a bound, those past it in a nameless file in the folder for
 // temporary files (TMPDIR), which goes when the store goes.
@@ -19,12 +18,14 @@ class PictureStore {
  public:
   static constexpr int64_t kMemoryBytes = int64_t{2} << 30;
 
+  using Encoded = std::shared_ptr<const std::string>;
+
   explicit PictureStore(int64_t memory_bytes = kMemoryBytes) : memory_bytes_(memory_bytes) {}
 
   // One thread, before the first Get. Errors: RESOURCE_EXHAUSTED (the disk is full), else those of the file.
   absl::Status Keep(const std::string& digest, std::string encoded);
-  // Thread-safe. Errors: NOT_FOUND (no prompt has it), UNAVAILABLE (read error).
-  absl::StatusOr<transport::Blob> Get(const std::string& digest) const;
+  // Thread-safe. Errors: NOT_FOUND (nothing was kept under it), UNAVAILABLE (read error).
+  absl::StatusOr<Encoded> Get(const std::string& digest) const;
 
   size_t size() const { return pictures_.size(); }
   // Bytes in the file; 0: all are in memory.
@@ -32,7 +33,7 @@ class PictureStore {
 
  private:
   struct Picture {
-    transport::Blob in_memory;  // null: in the file
+    Encoded in_memory;  // null: in the file
     int64_t offset = 0;
     int64_t size = 0;
   };
@@ -45,4 +46,4 @@ class PictureStore {
   std::shared_ptr<std::FILE> file_;
 };
 
-}  // namespace rein::coordinator
+}  // namespace rein::data

@@ -1,4 +1,4 @@
-#include "coordinator/picture_store.h"
+#include "data/picture_store.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "base/positional_io.h"
 #include "base/status.h"
 
-namespace rein::coordinator {
+namespace rein::data {
 namespace {
 
 constexpr char kFile[] = "the file of pictures in the temporary folder";
@@ -60,10 +60,10 @@ absl::Status PictureStore::Spill(const std::string& encoded) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<transport::Blob> PictureStore::Get(const std::string& digest) const {
+absl::StatusOr<PictureStore::Encoded> PictureStore::Get(const std::string& digest) const {
   const auto found = pictures_.find(digest);
   if (found == pictures_.end()) {
-    return absl::NotFoundError(absl::StrCat("no picture of the job has the digest ", digest));
+    return absl::NotFoundError(absl::StrCat("no picture has the digest ", digest));
   }
   const Picture& picture = found->second;
   if (picture.in_memory != nullptr) return picture.in_memory;
@@ -71,7 +71,7 @@ absl::StatusOr<transport::Blob> PictureStore::Get(const std::string& digest) con
   const ssize_t got = ReadFully(fileno(file_.get()), bytes->data(), bytes->size(), picture.offset);
   if (got != static_cast<ssize_t>(bytes->size()))
     return SystemError(got < 0 ? errno : EIO, "cannot read", kFile);
-  return transport::Blob(std::move(bytes));
+  return Encoded(std::move(bytes));
 }
 
-}  // namespace rein::coordinator
+}  // namespace rein::data

@@ -1,4 +1,4 @@
-#include "coordinator/picture_store.h"
+#include "data/picture_store.h"
 
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
-namespace rein::coordinator {
+namespace rein::data {
 namespace {
 
 std::string Picture(int i) { return std::string(100, static_cast<char>('a' + i)); }
@@ -81,4 +81,4 @@ TEST(PictureStore, SaysWhereItCannotSpill) {
 }
 
 }  // namespace
-}  // namespace rein::coordinator
+}  // namespace rein::data
