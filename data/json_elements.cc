@@ -66,15 +66,11 @@ absl::Status CheckIsText(const std::filesystem::path& file, absl::string_view he
 
 }  // namespace
 
-absl::StatusOr<JsonElements> JsonElements::Open(const std::filesystem::path& file, int64_t offset) {
+absl::StatusOr<JsonElements> JsonElements::Open(const std::filesystem::path& file) {
   JsonElements elements(file);
   if (!elements.file_)
     return absl::NotFoundError(absl::StrCat(file.string(), ": there is no such file, or it is locked"));
   REIN_RETURN_IF_ERROR(elements.FindLayout());
-  if (offset > elements.offset_) {
-    elements.file_.seekg(offset);
-    elements.offset_ = offset;
-  }
   return elements;
 }
 

@@ -17,10 +17,10 @@ class JsonElements {
   // A longer element is cut off here, so that a file without an end costs no more memory.
   static constexpr size_t kMaxElementBytes = size_t{64} << 20;
 
-  // From the start, or from an offset() of before. A file that begins with "[" is a list, one that begins
-  // like {"0": { an object of numbered records, any other lines.
+  // A file that begins with "[" is a list, one that begins like {"0": { an object of numbered records, any
+  // other lines.
   // Errors: NOT_FOUND, INVALID_ARGUMENT (empty, compressed, parquet, or not text).
-  static absl::StatusOr<JsonElements> Open(const std::filesystem::path& file, int64_t offset = 0);
+  static absl::StatusOr<JsonElements> Open(const std::filesystem::path& file);
 
   // The text of the next element, empty where it is longer than kMaxElementBytes; false at the end. Blank
   // lines are skipped. Errors: INVALID_ARGUMENT (the list or object ends early: names the byte).
@@ -28,9 +28,6 @@ class JsonElements {
 
   // Of the element that Next gave last, in an object of records; else empty.
   const std::string& key() const { return key_; }
-
-  // Of the byte behind the element that Next gave last.
-  int64_t offset() const { return offset_; }
 
  private:
   explicit JsonElements(std::filesystem::path file)
@@ -48,7 +45,7 @@ class JsonElements {
   std::ifstream file_;
   enum class Layout { kLines, kList, kObject } layout_ = Layout::kLines;
   std::string key_;
-  int64_t offset_ = 0;
+  int64_t offset_ = 0;  // of the next byte
 };
 
 }  // namespace rein::data

@@ -82,26 +82,6 @@ TEST(JsonElements, SaysWhereAListIsCutOff) {
   }
 }
 
-TEST(JsonElements, GoesOnFromAnyOffset) {
-  const TestFolder folder;
-  for (const char* text : {"[{\"a\": 1}, {\"b\": 2} , 3]", "{\"a\": 1}\n{\"b\": 2}\n3\n",
-                           "{\"0\": {}, \"1\": {\"a\": 1} , \"2\":3}"}) {
-    const std::filesystem::path file = folder.Write("file", text);
-    auto elements = JsonElements::Open(file);
-    ASSERT_TRUE(elements.ok());
-    std::string element, again;
-    while (true) {
-      const int64_t offset = elements->offset();
-      const absl::StatusOr<bool> found = elements->Next(element);
-      ASSERT_TRUE(found.ok());
-      auto resumed = JsonElements::Open(file, offset);
-      EXPECT_EQ(*resumed->Next(again), *found);
-      if (!*found) break;
-      EXPECT_EQ(again, element);
-    }
-  }
-}
-
 TEST(JsonElements, AnElementThatIsTooLongComesOutEmptyAndTheNextOneWhole) {
   const std::string text(JsonElements::kMaxElementBytes, 'x');
   EXPECT_THAT(Elements("[\"" + text + "\", {\"b\": 2}]"), ElementsAre("", "{\"b\": 2}"));

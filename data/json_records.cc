@@ -11,8 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kBlockRows = 256;
-constexpr int64_t kBlockBytes = 8 << 20;
 constexpr int kMaxDepth = 64;  // what walks through a record calls itself at every level
 
 // The record in `text`, or what is wrong with it.
@@ -37,14 +35,11 @@ json ParseRecord(const std::string& text, std::string& problem) {
 
 class JsonSource : public RecordSource {
  public:
-  // `rows` < 0: to the end.
-  JsonSource(JsonElements elements, int64_t rows) : elements_(std::move(elements)), rows_(rows) {}
+  explicit JsonSource(JsonElements elements) : elements_(std::move(elements)) {}
 
   absl::StatusOr<bool> Next(Record& record) override {
-    if (rows_ == 0) return false;
     REIN_ASSIGN_OR_RETURN(const bool found, elements_.Next(text_));
     if (!found) return false;
-    if (rows_ > 0) --rows_;
     record.problem.clear();
     record.fields = ParseRecord(text_, record.problem);
     if (record.problem.empty() && !elements_.key().empty()) record.fields.emplace("id", elements_.key());
@@ -53,20 +48,18 @@ class JsonSource : public RecordSource {
 
  private:
   JsonElements elements_;
-  int64_t rows_;
   std::string text_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RecordSource>> OpenJson(const std::filesystem::path& file, int64_t offset,
-                                                       int64_t rows) {
-  REIN_ASSIGN_OR_RETURN(JsonElements elements, JsonElements::Open(file, offset));
-  return std::make_unique<JsonSource>(std::move(elements), rows);
+absl::StatusOr<std::unique_ptr<RecordSource>> OpenJson(const std::filesystem::path& file) {
+  REIN_ASSIGN_OR_RETURN(JsonElements elements, JsonElements::Open(file));
+  return std::make_unique<JsonSource>(std::move(elements));
 }
 
 absl::StatusOr<std::vector<std::string>> JsonKeys(const std::filesystem::path& file) {
-  REIN_ASSIGN_OR_RETURN(const std::unique_ptr<RecordSource> source, OpenJson(file, 0, -1));
+  REIN_ASSIGN_OR_RETURN(const std::unique_ptr<RecordSource> source, OpenJson(file));
   std::vector<std::string> keys;
   Record record;
   while (true) {
@@ -75,21 +68,6 @@ absl::StatusOr<std::vector<std::string>> JsonKeys(const std::filesystem::path& f
     if (!record.problem.empty()) continue;
     for (const auto& [key, value] : record.fields.items()) keys.push_back(key);
     return keys;
-  }
-}
-
-absl::StatusOr<std::vector<Block>> JsonBlocks(const std::filesystem::path& file) {
-  REIN_ASSIGN_OR_RETURN(JsonElements elements, JsonElements::Open(file));
-  std::vector<Block> blocks;
-  std::string text;
-  while (true) {
-    const int64_t begin = elements.offset();
-    REIN_ASSIGN_OR_RETURN(const bool found, elements.Next(text));
-    if (!found) return blocks;
-    if (blocks.empty() || blocks.back().rows >= kBlockRows || blocks.back().bytes >= kBlockBytes)
-      blocks.push_back({file, begin, 0, 0});
-    ++blocks.back().rows;
-    blocks.back().bytes += elements.offset() - begin;
   }
 }
 

@@ -114,14 +114,11 @@ class ParquetSource : public RecordSource {
   ParquetSource(std::filesystem::path file, std::unique_ptr<FileReader> reader)
       : file_(std::move(file)), reader_(std::move(reader)) {}
 
-  absl::Status Start(const std::vector<std::string>& columns, int64_t row_group) {
+  absl::Status Start(const std::vector<std::string>& columns) {
     return Guarded(file_, [&]() -> absl::Status {
-      const int groups = reader_->num_row_groups();
-      if (row_group >= groups)
-        return BadFile(file_, absl::StrCat("has no row group ", row_group, "; it has changed"));
-      std::vector<int> wanted(static_cast<size_t>(row_group < 0 ? groups : 1));
-      std::iota(wanted.begin(), wanted.end(), row_group < 0 ? 0 : static_cast<int>(row_group));
-      auto batches = reader_->GetRecordBatchReader(wanted, LeavesOf(*reader_, columns));
+      std::vector<int> groups(static_cast<size_t>(reader_->num_row_groups()));
+      std::iota(groups.begin(), groups.end(), 0);
+      auto batches = reader_->GetRecordBatchReader(groups, LeavesOf(*reader_, columns));
       if (!batches.ok()) return FromArrow(file_, batches.status());
       batches_ = *std::move(batches);
       return absl::OkStatus();
@@ -171,31 +168,16 @@ bool IsParquet(const std::filesystem::path& file) {
 }
 
 absl::StatusOr<std::unique_ptr<RecordSource>> OpenParquet(const std::filesystem::path& file,
-                                                          const std::vector<std::string>& columns,
-                                                          int64_t row_group) {
+                                                          const std::vector<std::string>& columns) {
   REIN_ASSIGN_OR_RETURN(std::unique_ptr<FileReader> reader, OpenReader(file));
   auto source = std::make_unique<ParquetSource>(file, std::move(reader));
-  REIN_RETURN_IF_ERROR(source->Start(columns, row_group));
+  REIN_RETURN_IF_ERROR(source->Start(columns));
   return source;
 }
 
 absl::StatusOr<std::vector<std::string>> ParquetColumns(const std::filesystem::path& file) {
   REIN_ASSIGN_OR_RETURN(const std::unique_ptr<FileReader> reader, OpenReader(file));
   return NamesOf(*reader);
-}
-
-absl::StatusOr<std::vector<Block>> ParquetBlocks(const std::filesystem::path& file) {
-  REIN_ASSIGN_OR_RETURN(const std::unique_ptr<FileReader> reader, OpenReader(file));
-  std::vector<Block> blocks;
-  REIN_RETURN_IF_ERROR(Guarded(file, [&]() -> absl::Status {
-    const parquet::FileMetaData& metadata = *reader->parquet_reader()->metadata();
-    for (int i = 0; i < metadata.num_row_groups(); ++i) {
-      const auto group = metadata.RowGroup(i);
-      if (group->num_rows() > 0) blocks.push_back({file, i, group->num_rows(), group->total_byte_size()});
-    }
-    return absl::OkStatus();
-  }));
-  return blocks;
 }
 
 }  // namespace rein::data

@@ -15,17 +15,7 @@ absl::StatusOr<std::vector<std::string>> ColumnsOf(const std::filesystem::path& 
 
 absl::StatusOr<std::unique_ptr<RecordSource>> OpenRecords(const std::filesystem::path& file,
                                                           const std::vector<std::string>& columns) {
-  return IsParquet(file) ? OpenParquet(file, columns, -1) : OpenJson(file, 0, -1);
-}
-
-absl::StatusOr<std::unique_ptr<RecordSource>> OpenBlock(const Block& block,
-                                                        const std::vector<std::string>& columns) {
-  return IsParquet(block.file) ? OpenParquet(block.file, columns, block.begin)
-                               : OpenJson(block.file, block.begin, block.rows);
-}
-
-absl::StatusOr<std::vector<Block>> BlocksOf(const std::filesystem::path& file) {
-  return IsParquet(file) ? ParquetBlocks(file) : JsonBlocks(file);
+  return IsParquet(file) ? OpenParquet(file, columns) : OpenJson(file);
 }
 
 }  // namespace rein::data

@@ -27,14 +27,6 @@ class RecordSource {
   virtual absl::StatusOr<bool> Next(Record& record) = 0;
 };
 
-// A part of a file that can be read alone: a row group of parquet, a run of JSON records.
-struct Block {
-  std::filesystem::path file;
-  int64_t begin = 0;  // index of the row group; byte offset
-  int64_t rows = 0;
-  int64_t bytes = 0;  // about what it holds in memory
-};
-
 // Names of the columns, or the keys of the first record of JSON (none: no record).
 // Errors: NOT_FOUND (no such file), INVALID_ARGUMENT (neither parquet nor JSON, truncated, empty,
 // compressed).
@@ -43,12 +35,6 @@ absl::StatusOr<std::vector<std::string>> ColumnsOf(const std::filesystem::path& 
 // The whole file; of parquet only `columns` (empty: all). Errors: as above.
 absl::StatusOr<std::unique_ptr<RecordSource>> OpenRecords(const std::filesystem::path& file,
                                                           const std::vector<std::string>& columns);
-// One block of a file, blocks being what BlocksOf said of the same file.
-absl::StatusOr<std::unique_ptr<RecordSource>> OpenBlock(const Block& block,
-                                                        const std::vector<std::string>& columns);
-// In the order of the file; reads all of a JSON file, the footer of a parquet file.
-absl::StatusOr<std::vector<Block>> BlocksOf(const std::filesystem::path& file);
-
 // "FILE: why", INVALID_ARGUMENT.
 absl::Status BadFile(const std::filesystem::path& file, absl::string_view why);
 
