@@ -23,9 +23,12 @@ constexpr absl::string_view kHarmCategories[] = {"animal_abuse",
                                                  "sexual_crimes",
                                                  "terrorism_or_extremism",
                                                  "violence_and_physical_harm"};
+constexpr absl::string_view kHarmLevels[] = {"safe", "minor", "moderate", "severe"};
 
 }  // namespace
 
 absl::Span<const absl::string_view> HarmCategories() { return kHarmCategories; }
+
+absl::Span<const absl::string_view> HarmLevels() { return kHarmLevels; }
 
 }  // namespace rein::data

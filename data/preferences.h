@@ -16,6 +16,13 @@
 
 namespace rein::data {
 
+// What a data set says of the harm in an answer.
+enum class Harmlessness {
+  kRated,     // a harmless rate
+  kLabelled,  // safe or unsafe, and no more
+  kUnknown,
+};
+
 // One question about its pictures with two answers and what people (or the ground truth of scenes) said of
 // them.
 struct PreferenceRow {
@@ -24,8 +31,10 @@ struct PreferenceRow {
   std::string response[2];
   int more_helpful = 0;           // 1 or 2
   int safer = 0;                  // 1 or 2
-  int harmless_rate[2] = {0, 0};  // -3 .. 3, > 0 harmless
+  int harmless_rate[2] = {0, 0};  // -3 .. 3, > 0 harmless; +-1 where only a label is there
   bool is_safe[2] = {true, true};
+  // Where the two above come from.
+  Harmlessness harmlessness[2] = {Harmlessness::kRated, Harmlessness::kRated};
   std::optional<int> helpful_rate[2];  // 0 .. 3
   std::string category;                // one of the 20, or "benign"
   std::string severity;  // of the question with its picture: safe, minor, moderate, severe; may be empty
@@ -38,6 +47,7 @@ enum class Need {
   kAnswer,       // a question and response[0]
   kHelpfulPair,  // two responses and more_helpful
   kPair,         // two responses, more_helpful, safer and labels; rates are +-1 where only labels are there
+  kModeration,   // the severity of the question, or the label of a response
 };
 
 // A row as a preference row: what it does not say keeps its default, ids stay 0. Errors: FAILED_PRECONDITION

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "data/harm_categories.h"
 #include "data/preferences.h"
 #include "data/row_reader.h"
 
@@ -12,8 +14,23 @@ absl::Status Lacks(absl::string_view what) {
   return absl::FailedPreconditionError(absl::StrCat("no ", what));
 }
 
+// Whether anything is known of the harm in question or answers.
+bool IsModerated(const Row& row) {
+  const auto levels = HarmLevels();
+  return std::find(levels.begin(), levels.end(), row.severity) != levels.end() ||
+         std::any_of(row.responses.begin(), row.responses.end(),
+                     [](const Response& response) { return response.is_safe.has_value(); });
+}
+
+Harmlessness HarmlessnessOf(const Response& response) {
+  if (!response.is_safe) return Harmlessness::kUnknown;
+  return response.harmless_rate ? Harmlessness::kRated : Harmlessness::kLabelled;
+}
+
 absl::Status CheckNeed(const Row& row, Need need) {
   if (need == Need::kQuestion) return absl::OkStatus();
+  if (need == Need::kModeration)
+    return IsModerated(row) ? absl::OkStatus() : Lacks("severity of the question and no label of a response");
   if (row.responses.empty()) return Lacks("response");
   if (need == Need::kAnswer) return absl::OkStatus();
   if (row.responses.size() < 2) return Lacks("second response");
@@ -31,10 +48,12 @@ absl::StatusOr<PreferenceRow> ToPreference(Row row, Need need) {
   PreferenceRow preference;
   preference.question = std::move(row.question);
   preference.pictures = std::move(row.pictures);
+  for (Harmlessness& harmlessness : preference.harmlessness) harmlessness = Harmlessness::kUnknown;
   for (size_t i = 0; i < row.responses.size() && i < 2; ++i) {
     Response& response = row.responses[i];
     preference.response[i] = std::move(response.text);
     preference.is_safe[i] = response.is_safe.value_or(true);
+    preference.harmlessness[i] = HarmlessnessOf(response);
     if (response.is_safe)
       preference.harmless_rate[i] = response.harmless_rate.value_or(*response.is_safe ? 1 : -1);
     preference.helpful_rate[i] = response.helpful_rate;
@@ -51,8 +70,12 @@ Row FromPreference(PreferenceRow preference) {
   row.question = std::move(preference.question);
   row.pictures = std::move(preference.pictures);
   for (int i = 0; i < 2; ++i) {
-    row.responses.push_back({std::move(preference.response[i]), preference.is_safe[i],
-                             preference.harmless_rate[i], preference.helpful_rate[i]});
+    Response& response = row.responses.emplace_back();
+    response.text = std::move(preference.response[i]);
+    if (preference.harmlessness[i] != Harmlessness::kUnknown) response.is_safe = preference.is_safe[i];
+    if (preference.harmlessness[i] == Harmlessness::kRated)
+      response.harmless_rate = preference.harmless_rate[i];
+    response.helpful_rate = preference.helpful_rate[i];
   }
   row.more_helpful = preference.more_helpful;
   row.safer = preference.safer;

@@ -112,6 +112,30 @@ TEST(ToPreference, NamesWhatARowLacks) {
   EXPECT_EQ(ToPreference(row, Need::kQuestion)->pictures, row.pictures);
 }
 
+TEST(ToPreference, SaysWhereHarmlessnessComesFrom) {
+  Row row{.question = "q"};
+  const auto lacks = [&row] { return std::string(ToPreference(row, Need::kModeration).status().message()); };
+  EXPECT_EQ(lacks(), "no severity of the question and no label of a response");
+  row.severity = "enormous";
+  EXPECT_NE(lacks(), "");
+  row.severity = "minor";
+  EXPECT_EQ(lacks(), "");
+  EXPECT_EQ(ToPreference(row, Need::kModeration)->harmlessness[0], Harmlessness::kUnknown);
+  row.severity = "";
+  row.responses = {{"a", {}, {}, {}}, {"b", false, {}, {}}};
+  EXPECT_EQ(lacks(), "");
+  auto preference = ToPreference(row, Need::kModeration);
+  ASSERT_TRUE(preference.ok());
+  EXPECT_EQ(preference->harmlessness[0], Harmlessness::kUnknown);
+  EXPECT_EQ(preference->harmlessness[1], Harmlessness::kLabelled);
+  // Nothing is made up on the way back.
+  EXPECT_EQ(FromPreference(*preference).responses, row.responses);
+  row.responses[1].harmless_rate = -2;
+  preference = ToPreference(row, Need::kModeration);
+  EXPECT_EQ(preference->harmlessness[1], Harmlessness::kRated);
+  EXPECT_EQ(FromPreference(*preference).responses, row.responses);
+}
+
 TEST(ReadPreferences, TakesEveryFormatThatHasWhatIsNeeded) {
   const auto count = [](const std::string& name, Need need) {
     const auto rows = LoadPreferences(Fixture(name), {}, need);

@@ -60,7 +60,10 @@ absl::Status Corpus::Add(data::PreferenceRow row, const models::ModelShape& shap
     }
     added.harmless_rate[i] = row.harmless_rate[i];
     added.is_safe[i] = row.is_safe[i];
+    added.harmlessness[i] = row.harmlessness[i];
   }
+  added.category = std::move(row.category);
+  added.severity = std::move(row.severity);
   added.more_helpful = row.more_helpful - 1;
   added.safer = row.safer - 1;
   if (shape.max_positions <= 0 || LongestSequence(added) <= shape.max_positions)

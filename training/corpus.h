@@ -26,6 +26,8 @@ struct CorpusRow {
   int safer = 0;                  // 0 or 1; -1 likewise
   int harmless_rate[2] = {0, 0};  // -3 .. 3, > 0 harmless
   bool is_safe[2] = {true, true};
+  data::Harmlessness harmlessness[2] = {};  // where these come from
+  std::string category, severity;           // as in data::PreferenceRow
 };
 
 struct CorpusLimits {

@@ -143,6 +143,10 @@ absl::Status OfflineTraining::Prepare() {
   model_->CheckpointActivations(options_.optimizer.checkpoint_activations);
   forward_.emplace(model_.get(), trainable.images_frozen);
   lora_ = std::move(trainable.lora);
+  if (kind_.companion != nullptr) {
+    REIN_ASSIGN_OR_RETURN(const models::NamedTensors along, kind_.companion->Attach(*model_));
+    trainable.parameters.insert(trainable.parameters.end(), along.begin(), along.end());
+  }
   optimizer_.emplace(std::move(trainable.parameters), options_.optimizer);
   return absl::OkStatus();
 }
@@ -265,6 +269,7 @@ absl::Status OfflineTraining::SaveState(int64_t step) {
     } else {
       REIN_RETURN_IF_ERROR(models::SaveModel(*model_, folder / "model"));
     }
+    if (kind_.companion != nullptr) REIN_RETURN_IF_ERROR(kind_.companion->Save(folder));
     REIN_RETURN_IF_ERROR(optimizer_->Save(folder / "optimizer.safetensors"));
     const nlohmann::json state = {{"format", 1},
                                   {"step", step},
@@ -296,6 +301,7 @@ absl::Status OfflineTraining::ReadState() {
     REIN_ASSIGN_OR_RETURN(const models::NamedTensors values, lora_->Read(folder / "adapter"));
     lora_->Set(values);
   }
+  if (kind_.companion != nullptr) REIN_RETURN_IF_ERROR(kind_.companion->Load(folder));
   best_ = {state.value("best_step", int64_t{0}), state.value("best_metrics", Metrics())};
   LogInfo(absl::StrCat("resuming after step ", start_, " of ", options_.steps));
   return optimizer_->Load(folder / "optimizer.safetensors");
@@ -303,6 +309,7 @@ absl::Status OfflineTraining::ReadState() {
 
 absl::Status OfflineTraining::WriteModel(const fs::path& folder) const {
   REIN_RETURN_IF_ERROR(models::SaveModel(*model_, folder));
+  if (kind_.companion != nullptr) REIN_RETURN_IF_ERROR(kind_.companion->Save(folder));
   return lora_ ? lora_->Save(folder / "adapter", options_.model) : absl::OkStatus();
 }
 

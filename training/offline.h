@@ -24,11 +24,25 @@
 
 namespace rein::training {
 
+// Parameters that train along with a model's, and the files that keep them: the head of a guard. The one
+// that trains owns it. Life: 1. Attach. 2. Load, where a training is resumed. 3. Save, whenever the model is.
+class Companion {
+ public:
+  virtual ~Companion() = default;
+  // Its parameters, float32 and on the model's device. They train whole, also where the model gets adapters.
+  virtual absl::StatusOr<models::NamedTensors> Attach(const models::VisionLanguageModel& model) = 0;
+  // Into the folder of a state, a best model or the output, beside what is there.
+  virtual absl::Status Save(const std::filesystem::path& folder) const = 0;
+  // Values of a state, into the parameters in place.
+  virtual absl::Status Load(const std::filesystem::path& folder) = 0;
+};
+
 // What tells one kind of training from another.
 struct OfflineKind {
   bool may_draw_weights = false;        // a model folder without weights gives random ones
   bool score_head = false;              // added where the model has none
   data::Need need = data::Need::kPair;  // of the rows
+  Companion* companion = nullptr;       // outlives the training; null: none
   // Of its own; a training is resumed with equal ones only.
   nlohmann::json settings = nlohmann::json::object();
 };
