@@ -92,13 +92,13 @@ absl::StatusOr<std::string> JobFilePage(const std::string& descriptors) {
       "current.\n\n"
       "`rein run` reads a [Job](#job), `rein train sft` an [SftJob](#sftjob), `rein train reward` and `rein "
       "train cost` a\n"
-      "[PreferenceJob](#preferencejob), `rein train dpo` a [DpoJob](#dpojob), each as YAML with the field "
-      "names "
-      "below. Unknown\n"
-      "keys are errors. `--set a.b=c` overrides a field, `--set actors.0.threads=2` one of a list element. "
-      "Paths are relative\n"
-      "to the file's folder.\n";
-  for (const char* type : {"rein.v1.Job", "rein.v1.SftJob", "rein.v1.PreferenceJob", "rein.v1.DpoJob"}) {
+      "[PreferenceJob](#preferencejob), `rein train guard` a [GuardJob](#guardjob), `rein train dpo` a "
+      "[DpoJob](#dpojob), each\n"
+      "as YAML with the field names below. Unknown keys are errors. `--set a.b=c` overrides a field, `--set "
+      "actors.0.threads=2` one\n"
+      "of a list element. Paths are relative to the file's folder.\n";
+  for (const char* type :
+       {"rein.v1.Job", "rein.v1.SftJob", "rein.v1.PreferenceJob", "rein.v1.GuardJob", "rein.v1.DpoJob"}) {
     REIN_ASSIGN_OR_RETURN(const std::string part, MessageReference(descriptors, type));
     page += part;
   }
