@@ -17,8 +17,14 @@ uint64_t SeedOf(uint64_t seed, const std::string& id, int round) {
 
 std::string PromptOf(const GuardrailOptions& options, const Question& question, const Record& record) {
   if (!options.give_reason || record.rounds.empty()) return question.text;
-  return absl::StrCat(question.text, "\n(An earlier answer was held back as ",
-                      VerdictText(record.rounds.back().verdict), ". Answer safely.)");
+  const Verdict& verdict = record.rounds.back().verdict;
+  if (!verdict.not_moderated.empty()) return question.text;
+  return absl::StrCat(question.text, "\n(An earlier answer was held back as ", VerdictText(verdict),
+                      ". Answer safely.)");
+}
+
+bool Refuses(const GuardrailOptions& options, const Verdict& verdict) {
+  return !verdict.not_moderated.empty() || (options.refuse_at && verdict.severity >= *options.refuse_at);
 }
 
 absl::StatusOr<std::vector<Verdict>> Moderate(Moderator& moderator, const std::vector<Item>& items) {
@@ -28,9 +34,8 @@ absl::StatusOr<std::vector<Verdict>> Moderate(Moderator& moderator, const std::v
       absl::StrCat("the guard gave ", verdicts.size(), " verdicts on ", items.size(), " items"));
 }
 
-absl::StatusOr<std::vector<std::string>> Generate(Generator& generator,
-                                                  const std::vector<Attempt>& attempts) {
-  REIN_ASSIGN_OR_RETURN(std::vector<std::string> answers, generator.Generate(attempts));
+absl::StatusOr<std::vector<Generated>> Generate(Generator& generator, const std::vector<Attempt>& attempts) {
+  REIN_ASSIGN_OR_RETURN(std::vector<Generated> answers, generator.Generate(attempts));
   if (answers.size() == attempts.size()) return answers;
   return absl::InternalError(
       absl::StrCat("the generator gave ", answers.size(), " answers to ", attempts.size(), " prompts"));
@@ -51,7 +56,7 @@ class Run {
       Record& record = records_.emplace_back();
       record.id = questions_[i].id;
       record.question = std::move(verdicts[i]);
-      if (record.question.severity >= options_.refuse_at) {
+      if (Refuses(options_, record.question)) {
         record.end = Record::End::kRefused;
         record.answer = options_.refusal;
       } else {
@@ -68,20 +73,18 @@ class Run {
       attempts.push_back({&questions_[i], PromptOf(options_, questions_[i], records_[i]), round,
                           SeedOf(options_.seed, questions_[i].id, round)});
     }
-    REIN_ASSIGN_OR_RETURN(std::vector<std::string> answers, Generate(generator_, attempts));
-    std::vector<Item> items;
-    for (size_t k = 0; k < open_.size(); ++k) items.push_back({&questions_[open_[k]], &answers[k]});
-    REIN_ASSIGN_OR_RETURN(std::vector<Verdict> verdicts, Moderate(moderator_, items));
+    REIN_ASSIGN_OR_RETURN(std::vector<Generated> answers, Generate(generator_, attempts));
+    REIN_ASSIGN_OR_RETURN(std::vector<Verdict> verdicts, ModerateAnswers(answers));
     std::vector<size_t> flagged;
     for (size_t k = 0; k < open_.size(); ++k) {
       Record& record = records_[open_[k]];
       if (verdicts[k].severity >= options_.regenerate_at) {
         flagged.push_back(open_[k]);
       } else {
-        record.answer = answers[k];
+        record.answer = answers[k].answer;
       }
-      record.rounds.push_back(
-          {std::move(attempts[k].prompt), attempts[k].seed, std::move(answers[k]), std::move(verdicts[k])});
+      record.rounds.push_back({std::move(attempts[k].prompt), attempts[k].seed, std::move(answers[k].answer),
+                               std::move(verdicts[k])});
     }
     open_ = std::move(flagged);
     return absl::OkStatus();
@@ -98,6 +101,24 @@ class Run {
   int64_t open() const { return static_cast<int64_t>(open_.size()); }
 
  private:
+  // One verdict an answer to the open questions.
+  absl::StatusOr<std::vector<Verdict>> ModerateAnswers(const std::vector<Generated>& answers) {
+    std::vector<Verdict> verdicts(answers.size());
+    std::vector<Item> items;
+    std::vector<size_t> places;
+    for (size_t k = 0; k < answers.size(); ++k) {
+      if (!answers[k].failure.empty()) {
+        verdicts[k] = NotModerated(absl::StrCat("no answer: ", answers[k].failure));
+        continue;
+      }
+      items.push_back({&questions_[open_[k]], &answers[k].answer});
+      places.push_back(k);
+    }
+    REIN_ASSIGN_OR_RETURN(std::vector<Verdict> moderated, Moderate(moderator_, items));
+    for (size_t i = 0; i < places.size(); ++i) verdicts[places[i]] = std::move(moderated[i]);
+    return verdicts;
+  }
+
   const GuardrailOptions& options_;
   const absl::Span<const Question> questions_;
   Generator& generator_;
@@ -124,6 +145,13 @@ absl::string_view EndName(Record::End end) {
   return end == Record::End::kRefused ? "refused" : "fallback";
 }
 
+std::optional<Record::End> ParseEnd(absl::string_view name) {
+  for (const auto end : {Record::End::kAnswered, Record::End::kRefused, Record::End::kFallback}) {
+    if (EndName(end) == name) return end;
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<std::vector<Record>> RunGuardrail(
     const GuardrailOptions& options, absl::Span<const Question> questions, Generator& generator,
     Moderator& moderator, absl::FunctionRef<void(int round, int64_t flagged)> progress) {
@@ -138,25 +166,38 @@ absl::StatusOr<std::vector<Record>> RunGuardrail(
   return run.Finish();
 }
 
-std::vector<RoundRow> TableOfRounds(absl::Span<const Record> records) {
-  size_t last = 0;
-  for (const Record& record : records) last = std::max(last, record.rounds.size());
-  std::vector<RoundRow> rows(last);
-  for (size_t i = 0; i < last; ++i) {
-    RoundRow& row = rows[i];
-    row.round = static_cast<int>(i) + 1;
-    for (const Record& record : records) {
-      const size_t rounds = record.rounds.size();
-      if (record.end == Record::End::kRefused) {
-        ++row.refused;
-        continue;
-      }
-      if (rounds > i) ++row.generated;
-      // Before its last round an answer was flagged; the last one passed unless it ended in the fallback.
-      const bool passes = rounds <= i + 1 && record.end == Record::End::kAnswered;
-      if (passes) ++row.passing;
-      if (rounds > i && !passes) ++row.flagged;
-    }
+void RoundCounts::Add(const Record& record) {
+  ++questions_;
+  if (record.end == Record::End::kRefused) {
+    ++refused_;
+    if (!record.question.not_moderated.empty()) ++questions_not_moderated_;
+    return;
+  }
+  const size_t rounds = record.rounds.size();
+  if (rounds > rounds_.size()) rounds_.resize(rounds);
+  for (size_t i = 0; i < rounds; ++i) {
+    ++rounds_[i].generated;
+    if (!record.rounds[i].verdict.not_moderated.empty()) ++rounds_[i].not_moderated;
+  }
+  // Before its last round an answer was flagged; the last one passed unless it ended in the fallback.
+  if (record.end == Record::End::kFallback) {
+    ++fallbacks_;
+  } else if (rounds > 0) {
+    ++rounds_[rounds - 1].passed;
+  }
+}
+
+std::vector<RoundRow> RoundCounts::Rows() const {
+  std::vector<RoundRow> rows;
+  int64_t passing = 0;
+  for (const Round& round : rounds_) {
+    passing += round.passed;
+    rows.push_back({.round = static_cast<int>(rows.size()) + 1,
+                    .generated = round.generated,
+                    .flagged = round.generated - round.passed,
+                    .not_moderated = round.not_moderated,
+                    .passing = passing,
+                    .refused = refused_});
   }
   return rows;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@
 namespace rein::guard {
 
 struct GuardrailOptions {
-  // Questions at or above this level are refused and never reach the generator.
-  Severity refuse_at = Severity::kSevere;
+  // Questions at or above this level are refused and never reach the generator; nullopt: none are, except
+  // those that cannot be moderated.
+  std::optional<Severity> refuse_at = Severity::kSevere;
   // Answers at or above this level are generated again.
   Severity regenerate_at = Severity::kMinor;
   int rounds = 5;  // of generation, the first included
@@ -52,7 +54,8 @@ struct Item {
 class Moderator {
  public:
   virtual ~Moderator() = default;
-  // One verdict an item. An error ends the run: what could not be moderated is never let through.
+  // One verdict an item; NotModerated where this one item is at fault. An error ends the run. Neither lets
+  // anything through.
   virtual absl::StatusOr<std::vector<Verdict>> Moderate(absl::Span<const Item> items) = 0;
 };
 
@@ -64,11 +67,16 @@ struct Attempt {
   uint64_t seed = 0;   // of this question and round
 };
 
+struct Generated {
+  std::string answer;
+  std::string failure;  // why there is none, where this one attempt is at fault; empty: there is one
+};
+
 class Generator {
  public:
   virtual ~Generator() = default;
-  // One answer an attempt.
-  virtual absl::StatusOr<std::vector<std::string>> Generate(absl::Span<const Attempt> attempts) = 0;
+  // One result an attempt. An error ends the run.
+  virtual absl::StatusOr<std::vector<Generated>> Generate(absl::Span<const Attempt> attempts) = 0;
 };
 
 // What happened to a question.
@@ -77,7 +85,7 @@ struct Record {
     std::string prompt;
     uint64_t seed = 0;
     std::string answer;
-    Verdict verdict;
+    Verdict verdict;  // not moderated where there is no answer
   };
   enum class End { kAnswered, kRefused, kFallback };
 
@@ -90,12 +98,12 @@ struct Record {
 
 // "answered", "refused", "fallback".
 absl::string_view EndName(Record::End end);
+std::optional<Record::End> ParseEnd(absl::string_view name);
 
 // Records in the order of questions. `progress`, after the moderation of the questions (round 0) and after
-// each round, is told for how many questions there is no
-// answer that passes. Equal questions, options, generator and moderator
-// give equal records, whatever else is asked in the same batch. Errors: those of CheckOptions, generator and
-// moderator; INTERNAL (another number of answers or verdicts than was asked for).
+// each round, is told for how many questions there is no answer that passes. Equal questions, options,
+// generator and moderator give equal records, whatever else is asked in the same batch. Errors: those of
+// CheckOptions, generator and moderator; INTERNAL (another number of answers or verdicts than was asked for).
 absl::StatusOr<std::vector<Record>> RunGuardrail(
     const GuardrailOptions& options, absl::Span<const Question> questions, Generator& generator,
     Moderator& moderator, absl::FunctionRef<void(int round, int64_t flagged)> progress);
@@ -103,13 +111,37 @@ absl::StatusOr<std::vector<Record>> RunGuardrail(
 // The state after a round, over all questions: what a user would get who stops there.
 struct RoundRow {
   int round = 0;
-  int64_t generated = 0;  // in this round
-  int64_t flagged = 0;    // answers of this round that the guard did not let through
-  int64_t passing = 0;    // questions whose newest answer passes, of all that were not refused
-  int64_t refused = 0;    // questions
+  int64_t generated = 0;      // in this round
+  int64_t flagged = 0;        // answers of this round that the guard did not let through
+  int64_t not_moderated = 0;  // of those flagged: there was no answer, or the guard could not look at it
+  int64_t passing = 0;        // questions whose newest answer passes, of all that were not refused
+  int64_t refused = 0;        // questions
+  bool operator==(const RoundRow&) const = default;
 };
-// One row a round, from 1 to the last in which anything was generated.
-std::vector<RoundRow> TableOfRounds(absl::Span<const Record> records);
+
+// Counts over records that come one at a time.
+class RoundCounts {
+ public:
+  void Add(const Record& record);
+  // One row a round, from 1 to the last in which anything was generated.
+  std::vector<RoundRow> Rows() const;
+
+  int64_t questions() const { return questions_; }
+  int64_t refused() const { return refused_; }
+  int64_t fallbacks() const { return fallbacks_; }
+  int64_t answered() const { return questions_ - refused_ - fallbacks_; }
+  // Questions that were refused because they could not be moderated.
+  int64_t questions_not_moderated() const { return questions_not_moderated_; }
+
+ private:
+  struct Round {
+    int64_t generated = 0;
+    int64_t not_moderated = 0;
+    int64_t passed = 0;  // answers of this round
+  };
+  std::vector<Round> rounds_;
+  int64_t questions_ = 0, refused_ = 0, fallbacks_ = 0, questions_not_moderated_ = 0;
+};
 
 // The answer that a user gets who stops after `round` (from 1): the newest of the rounds up to it, flagged or
 // not, or the refusal.

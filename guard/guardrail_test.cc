@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 
@@ -24,18 +25,22 @@ Verdict Of(Severity severity) {
 // Answers name question and round; the seeds are written down.
 class NumberedAnswers : public Generator {
  public:
-  absl::StatusOr<std::vector<std::string>> Generate(absl::Span<const Attempt> attempts) override {
-    std::vector<std::string> answers;
+  absl::StatusOr<std::vector<Generated>> Generate(absl::Span<const Attempt> attempts) override {
+    std::vector<Generated> answers;
     for (const Attempt& attempt : attempts) {
-      answers.push_back(absl::StrCat(attempt.question->id, " round ", attempt.round));
+      std::string answer = absl::StrCat(attempt.question->id, " round ", attempt.round);
       prompts_.push_back(attempt.prompt);
-      seeds_[answers.back()] = attempt.seed;
+      seeds_[answer] = attempt.seed;
+      const auto failure = failures_.find(answer);
+      answers.push_back(failure == failures_.end() ? Generated{std::move(answer), ""}
+                                                   : Generated{"", failure->second});
     }
     if (lose_one_) answers.pop_back();
     return answers;
   }
   std::vector<std::string> prompts_;
   std::map<std::string, uint64_t> seeds_;
+  std::map<std::string, std::string> failures_;
   bool lose_one_ = false;
 };
 
@@ -47,14 +52,26 @@ class Listed : public Moderator {
     if (broken_) return absl::UnavailableError("the guard is away");
     std::vector<Verdict> verdicts;
     for (const Item& item : items) {
-      const auto found = severities_.find(item.answer != nullptr ? *item.answer : item.question->text);
+      const std::string& text = item.answer != nullptr ? *item.answer : item.question->text;
+      if (unreadable_.contains(text)) {
+        verdicts.push_back(NotModerated("picture 1: not an image"));
+        continue;
+      }
+      const auto found = severities_.find(text);
       verdicts.push_back(Of(found == severities_.end() ? Severity::kSafe : found->second));
     }
     return verdicts;
   }
   std::map<std::string, Severity> severities_;
+  std::set<std::string> unreadable_;
   bool broken_ = false;
 };
+
+RoundCounts CountsOf(const std::vector<Record>& records) {
+  RoundCounts counts;
+  for (const Record& record : records) counts.Add(record);
+  return counts;
+}
 
 class GuardrailTest : public testing::Test {
  protected:
@@ -108,7 +125,12 @@ TEST_F(GuardrailTest, KeepsAnswersBelowTheLevel) {
 }
 
 TEST_F(GuardrailTest, CountsWhatPassesAfterEachRound) {
-  const std::vector<RoundRow> rows = TableOfRounds(*Run());
+  const RoundCounts counts = CountsOf(*Run());
+  EXPECT_EQ(counts.questions(), 4);
+  EXPECT_EQ(counts.answered(), 2);
+  EXPECT_EQ(counts.refused(), 1);
+  EXPECT_EQ(counts.fallbacks(), 1);
+  const std::vector<RoundRow> rows = counts.Rows();
   ASSERT_EQ(rows.size(), 3u);
   const int64_t generated[] = {3, 2, 2}, flagged[] = {2, 2, 1}, passing[] = {1, 1, 2};
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -158,6 +180,37 @@ TEST_F(GuardrailTest, LetsNothingThroughThatWasNotModerated) {
   EXPECT_EQ(Run().status().code(), absl::StatusCode::kUnavailable);
 }
 
+TEST_F(GuardrailTest, SurvivesItemsThatCannotBeModeratedAndLetsNoneThrough) {
+  moderator_.unreadable_ = {"what is this", "b round 1"};
+  generator_.failures_ = {{"c round 2", "the prompt is too long"}};
+  options_.refuse_at = std::nullopt;
+  const auto records = Run();
+  ASSERT_TRUE(records.ok()) << records.status();
+  const Record &a = (*records)[0], &x = (*records)[1], &b = (*records)[2], &c = (*records)[3];
+  EXPECT_EQ(a.end, Record::End::kRefused);
+  EXPECT_EQ(a.answer, options_.refusal);
+  EXPECT_EQ(VerdictText(a.question), "could not be moderated: picture 1: not an image");
+  EXPECT_EQ(x.answer, "x round 1");  // severe, but no question is refused for its level
+  EXPECT_EQ(b.rounds[0].verdict.severity, Severity::kSevere);
+  EXPECT_EQ(b.answer, "b round 3");
+  EXPECT_EQ(c.rounds[1].answer, "");
+  EXPECT_EQ(c.rounds[1].verdict.not_moderated, "no answer: the prompt is too long");
+  EXPECT_EQ(c.end, Record::End::kFallback);
+  const RoundCounts counts = CountsOf(*records);
+  EXPECT_EQ(counts.questions_not_moderated(), 1);
+  EXPECT_EQ(counts.Rows()[0].not_moderated, 1);
+  EXPECT_EQ(counts.Rows()[1].not_moderated, 1);
+  EXPECT_EQ(counts.Rows()[2].not_moderated, 0);
+}
+
+TEST_F(GuardrailTest, GivesNoReasonWhereThereIsNone) {
+  moderator_.unreadable_ = {"b round 1"};
+  options_.give_reason = true;
+  const auto records = Run();
+  ASSERT_TRUE(records.ok());
+  EXPECT_EQ((*records)[2].rounds[1].prompt, "who");
+}
+
 TEST_F(GuardrailTest, NoticesALostAnswer) {
   generator_.lose_one_ = true;
   EXPECT_THAT(Run().status().message(), HasSubstr("2 answers to 3 prompts"));
@@ -176,7 +229,7 @@ TEST_F(GuardrailTest, HasNothingToDoWithoutQuestions) {
   questions_.clear();
   const auto records = Run();
   ASSERT_TRUE(records.ok());
-  EXPECT_TRUE(TableOfRounds(*records).empty());
+  EXPECT_TRUE(CountsOf(*records).Rows().empty());
 }
 
 TEST(Verdict, ReadsAndWritesLevels) {
@@ -185,6 +238,8 @@ TEST(Verdict, ReadsAndWritesLevels) {
     EXPECT_EQ(ParseSeverity(SeverityName(severity)), severity);
   }
   EXPECT_EQ(ParseSeverity("Severe"), std::nullopt);
+  EXPECT_EQ(ParseEnd(EndName(Record::End::kFallback)), Record::End::kFallback);
+  EXPECT_EQ(ParseEnd("lost"), std::nullopt);
   EXPECT_EQ(VerdictText(Of(Severity::kModerate)), "moderate: animal_abuse (p(moderate) = 0.90)");
   EXPECT_EQ(VerdictText(Of(Severity::kSafe)), "safe (p(minor) = 0.10)");
 }

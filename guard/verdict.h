@@ -22,11 +22,19 @@ struct Verdict {
   Severity severity = Severity::kSafe;
   // Probability that the harm is at or above minor, moderate, severe; not growing.
   std::array<double, kLevels - 1> at_or_above{};
-  // Of the 20 kinds of harm (data::HarmCategories), those at or above their threshold; the likeliest first.
+  // Of the 20 kinds of harm (data::HarmCategories), those at or above their threshold, the likeliest first;
+  // none of what is safe.
   std::vector<std::string> categories;
+  // Why the guard could not look at it (a broken picture, too many tokens); empty: it did. Such a verdict
+  // counts as the worst.
+  std::string not_moderated;
 };
 
-// "severe: violence_and_physical_harm, animal_abuse (p(severe) = 0.93)"; "safe (p(minor) = 0.04)".
+// The verdict on what could not be moderated: severe, for sure, so that no level lets it through.
+Verdict NotModerated(std::string reason);
+
+// "severe: violence_and_physical_harm, animal_abuse (p(severe) = 0.93)"; "safe (p(minor) = 0.04)"; "could not
+// be moderated: picture 1: not an image".
 std::string VerdictText(const Verdict& verdict);
 
 }  // namespace rein::guard
