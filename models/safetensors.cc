@@ -23,7 +23,7 @@
 namespace rein::models {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // not ordered: names are looked up, and there may be a million
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as in the reference implementation
 constexpr char kMetadataKey[] = "__metadata__";
@@ -217,7 +217,7 @@ absl::StatusOr<const char*> DtypeName(const std::string& tensor, at::ScalarType 
 // Header with its length in front, padded so that data begins at a multiple of 8.
 absl::StatusOr<std::string> MakeHeader(const std::vector<const NamedTensors::value_type*>& ordered,
                                        const SafetensorsMetadata& metadata) {
-  Json header = Json::object();
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header[kMetadataKey] = metadata;
   std::set<std::string> names = {kMetadataKey};
   uint64_t offset = 0;

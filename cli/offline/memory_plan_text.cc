@@ -102,7 +102,7 @@ std::string FormatBytes(int64_t bytes) {
   for (const Unit& unit : kUnits) {
     if (bytes < unit.bytes) continue;
     const double value = static_cast<double>(bytes) / static_cast<double>(unit.bytes);
-    return absl::StrFormat(value < 100 ? "%.1f %s" : "%.0f %s", value, unit.name);
+    return absl::StrFormat("%.*f %s", value < 100 ? 1 : 0, value, unit.name);
   }
   return absl::StrCat(bytes, " B");
 }
