@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "actors/critic/critic_role.h"
+#include "actors/guard/guard_role.h"
 #include "actors/host/actor_process.h"
 #include "actors/policy/policy_role.h"
 #include "actors/reference/reference_role.h"
@@ -34,6 +35,7 @@ const std::map<std::string, host::MakeRoleFn>& Roles() {
   static const std::map<std::string, host::MakeRoleFn> roles = {
       {"policy", policy::MakeRole}, {"rollout", rollout::MakeRole}, {"reference", reference::MakeRole},
       {"reward", scorer::MakeRole}, {"cost", scorer::MakeRole},     {"critic", critic::MakeRole},
+      {"guard", guard::MakeRole},
   };
   return roles;
 }
@@ -48,7 +50,7 @@ struct Flags {
 void DeclareFlags(CLI::App& app, Flags& flags, std::string& role, std::string& name, int& replica, int& rank,
                   int& world) {
   app.add_option("--run-dir", flags.run_dir, "run folder, made by `rein run`")->required();
-  app.add_option("--role", role, "policy, rollout, reference, reward, cost or critic")->required();
+  app.add_option("--role", role, "policy, rollout, reference, reward, cost, critic or guard")->required();
   app.add_option("--name", name, "name among actors of the role; default: the role");
   app.add_option("--replica", replica, "number among replicas")->check(CLI::NonNegativeNumber);
   app.add_option("--rank", rank, "rank within the replica")->check(CLI::NonNegativeNumber);

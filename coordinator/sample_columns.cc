@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "transport/job_file.h"
+
 namespace rein::coordinator {
 namespace {
 
@@ -26,6 +28,9 @@ void Place(const Column& column, Cell cell, ScoredRow& row) {
       } else {
         row.cost_values.push_back(std::move(cell.values));
       }
+      return;
+    case Kind::kGuard:
+      return;  // what it held back is dropped already
   }
 }
 
@@ -45,6 +50,7 @@ std::vector<Column> TrainingColumns(const v1::Job& job) {
   for (const v1::Constraint& constraint : job.constraints()) {
     columns.push_back({Kind::kValues, constraint.name()});
   }
+  if (transport::FindActor(job, "guard") != nullptr) columns.push_back({Kind::kGuard, ""});
   return columns;
 }
 

@@ -12,7 +12,8 @@
 
 namespace rein::coordinator {
 
-// For training: reference, reward, costs, values of the reward's critic and of the costs' critics.
+// For training: reference, reward, costs, values of the reward's critic and of the costs' critics, and the
+// guard's verdict where the job has a guard.
 std::vector<Column> TrainingColumns(const v1::Job& job);
 // For evaluation: reward and costs.
 std::vector<Column> EvaluationColumns(const v1::Job& job);

@@ -30,6 +30,14 @@ TEST(SampleColumns, OfAJobFollowItsConstraints) {
   EXPECT_THAT(Described(TrainingColumns({})), ElementsAre("reference:", "reward:", "critic:reward"));
 }
 
+TEST(SampleColumns, AskTheGuardWhereThereIsOneAndOnlyForTraining) {
+  v1::Job job;
+  job.add_actors()->set_role("guard");
+  EXPECT_THAT(Described(TrainingColumns(job)),
+              ElementsAre("reference:", "reward:", "critic:reward", "guard:"));
+  EXPECT_THAT(Described(EvaluationColumns(job)), ElementsAre("reward:"));
+}
+
 TEST(SampleColumns, BecomeRowsWithEveryNumberInItsPlace) {
   const std::vector<Column> columns = TrainingColumns(TwoConstraints());
   std::vector<StepTable::Row> rows(2);

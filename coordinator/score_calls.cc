@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "rein/v1/guard.grpc.pb.h"
 #include "rein/v1/scorer.grpc.pb.h"
 #include "rein/v1/trainable.grpc.pb.h"
 
@@ -87,6 +88,39 @@ absl::StatusOr<Values> CriticValues(const ScoreCall& call, const v1::ValuesReque
   return values;
 }
 
+v1::ModerateRequest MakeModeration(const ScoreCall& call) {
+  v1::ModerateRequest request;
+  *request.mutable_fence() = call.fence;
+  for (const v1::Sample* sample : call.samples) {
+    v1::ModerationItem* item = request.add_items();
+    item->set_item_id(sample->sample_id());
+    item->set_question(sample->question());
+    *item->mutable_images() = sample->images();
+    item->set_answer(sample->answer());
+  }
+  return request;
+}
+
+absl::StatusOr<Values> Moderate(const ScoreCall& call, const v1::ModerateRequest& request,
+                                std::string& digest) {
+  const auto stub = v1::Guard::NewStub(call.target->peer.channel());
+  REIN_ASSIGN_OR_RETURN(const v1::ModerateResponse response,
+                        (transport::Call<v1::Guard::Stub, v1::ModerateRequest, v1::ModerateResponse>(
+                            call.target->peer, *stub, &v1::Guard::Stub::Moderate, request, call.timeout)));
+  Values values;
+  for (const v1::ItemVerdict& verdict : response.verdicts()) {
+    if (verdict.severity() < v1::SEVERITY_SAFE || verdict.severity() > v1::SEVERITY_SEVERE) {
+      values.insert_or_assign(verdict.item_id(), absl::DataLossError("its verdict has no severity"));
+    } else {
+      values.insert_or_assign(verdict.item_id(),
+                              std::vector<float>{static_cast<float>(verdict.severity() - v1::SEVERITY_SAFE)});
+    }
+  }
+  AddErrors(response.errors(), values);
+  if (!response.guard_digest().empty()) digest = response.guard_digest();
+  return values;
+}
+
 absl::StatusOr<std::vector<float>> Checked(const v1::Sample& sample, size_t wanted, Values& values) {
   const auto found = values.find(sample.sample_id());
   if (found == values.end()) return absl::UnavailableError("it was not answered for this sample");
@@ -134,7 +168,7 @@ absl::StatusOr<Answers> SendOrSplit(Column::Kind kind, const ScoreCall& call, co
   Answers answers;
   answers.digest = call.target->model.digest();
   REIN_ASSIGN_OR_RETURN(Values values, send(request, answers.digest));
-  const bool one = kind == Column::Kind::kReward || kind == Column::Kind::kCost;
+  const bool one = kind != Column::Kind::kReference && kind != Column::Kind::kValues;
   for (const v1::Sample* sample : call.samples) {
     const size_t wanted = one ? 1 : static_cast<size_t>(sample->response_tokens_size());
     answers.values.push_back(Checked(*sample, wanted, values));
@@ -152,6 +186,11 @@ absl::StatusOr<Answers> CallActor(Column::Kind kind, const ScoreCall& call) {
   if (kind == Column::Kind::kValues) {
     return SendOrSplit(kind, call, MakeRequest<v1::ValuesRequest>(call),
                        [&](const auto& request, std::string&) { return CriticValues(call, request); });
+  }
+  if (kind == Column::Kind::kGuard) {
+    return SendOrSplit(kind, call, MakeModeration(call), [&](const auto& request, std::string& digest) {
+      return Moderate(call, request, digest);
+    });
   }
   auto request = MakeRequest<v1::ScoreRequest>(call);
   if (call.target->scorer.images() == v1::IMAGE_TRANSFER_INLINE) {

@@ -1,4 +1,4 @@
-// One call to a stateless service: Scorer.Score, Reference.LogProbs, Critic.Values.
+// One call to a stateless service: Scorer.Score, Reference.LogProbs, Critic.Values, Guard.Moderate.
 #pragma once
 
 #include <string>
@@ -22,8 +22,9 @@ struct ScoreCall {
 };
 
 struct Answers {
-  // One a sample, in their order: a score (size 1) or a number per response token. A value that is missing,
-  // not finite or of a wrong length is an error that says so.
+  // One a sample, in their order: a score (size 1; of the guard: the guard::Severity of the answer) or a
+  // number per response token. A value that is missing, not finite or of a wrong length is an error that says
+  // so.
   std::vector<absl::StatusOr<std::vector<float>>> values;
   std::string digest;
 };

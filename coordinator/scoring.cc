@@ -30,6 +30,8 @@ std::string Column::role() const {
       return "cost";
     case Kind::kValues:
       return "critic";
+    case Kind::kGuard:
+      return "guard";
   }
   return "";
 }
@@ -43,7 +45,8 @@ Scoring::Scoring(const v1::Job& job, Fleet* fleet, StatusBoard* board, StepTable
       columns_(std::move(columns)),
       step_(step),
       pictures_(std::move(pictures)),
-      batch_size_(static_cast<size_t>(job.limits().score_batch())) {
+      batch_size_(static_cast<size_t>(job.limits().score_batch())),
+      drop_at_(guard::ParseSeverity(job.guard().drop_at()).value_or(guard::Severity::kSevere)) {
   {
     absl::MutexLock lock(&mutex_);
     queues_.resize(columns_.size());
@@ -192,12 +195,20 @@ absl::StatusOr<Scoring::Missing> Scoring::Call(size_t column, const Target& targ
   Missing missing;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (answers.values[i].ok()) {
-      table_->Fill(rows[i], column, Cell{*std::move(answers.values[i]), answers.digest});
+      Accept(rows[i], column, Cell{*std::move(answers.values[i]), answers.digest});
     } else {
       missing[rows[i]] = answers.values[i].status();
     }
   }
   return missing;
+}
+
+void Scoring::Accept(size_t row, size_t column, Cell cell) {
+  if (columns_[column].kind != Column::Kind::kGuard) return table_->Fill(row, column, std::move(cell));
+  const auto severity = static_cast<guard::Severity>(static_cast<int>(cell.values.front()));
+  if (severity < drop_at_) return table_->Fill(row, column, std::move(cell));
+  table_->Drop(row, absl::StrCat("the guard finds it ", guard::SeverityName(severity),
+                                 " (guard.drop_at: ", guard::SeverityName(drop_at_), ")"));
 }
 
 absl::Status Scoring::CheckDigest(size_t column, const std::string& digest) {

@@ -18,13 +18,14 @@
 #include "coordinator/fleet.h"
 #include "coordinator/status_board.h"
 #include "coordinator/step_table.h"
+#include "guard/verdict.h"
 #include "rein/v1/job.pb.h"
 #include "transport/blobs.h"
 
 namespace rein::coordinator {
 
 struct Column {
-  enum class Kind { kReference, kReward, kCost, kValues } kind;
+  enum class Kind { kReference, kReward, kCost, kValues, kGuard } kind;
   // Of the actor: the constraint for costs, "reward" or a constraint for values.
   std::string name;
   std::string role() const;
@@ -37,7 +38,8 @@ using PictureFn = std::function<absl::StatusOr<transport::Blob>(const std::strin
 // sample has come or been dropped, from any thread. 3. Finish, after the last Arrived. Micro-batches are
 // fixed ranges of rows where the job is deterministic, otherwise whatever has arrived. A score that is
 // missing or not finite is computed again, at most limits.score_attempts times; then the sample is dropped
-// with the reason. An actor that is lost is waited for.
+// with the reason. So is one that the guard finds harmful (job.guard.drop_at). An actor that is lost is
+// waited for.
 class Scoring {
  public:
   // All pointers outlive the object. `step` goes into fences.
@@ -67,6 +69,7 @@ class Scoring {
   // Calls one actor once. Rows that got no number are returned with the reason.
   using Missing = std::map<size_t, absl::Status>;
   absl::StatusOr<Missing> Call(size_t column, const Target& target, const Batch& rows);
+  void Accept(size_t row, size_t column, Cell cell);
   absl::Status CheckDigest(size_t column, const std::string& digest);
   size_t LargestBatch(const Target& target) const;
 
@@ -78,6 +81,7 @@ class Scoring {
   const int64_t step_;
   const PictureFn pictures_;
   const size_t batch_size_;
+  const guard::Severity drop_at_;
 
   absl::Mutex mutex_;
   std::vector<std::deque<Batch>> queues_ ABSL_GUARDED_BY(mutex_);  // [column]

@@ -123,6 +123,39 @@ TEST(Scoring, DropsASampleThatNeverGetsANumberAndSaysWhy) {
   EXPECT_EQ(rows[2].drop_reason, "");
 }
 
+const std::vector<std::string> kWithGuard = {"actors.4.role=guard", "actors.4.model=$0/base",
+                                             "limits.score_attempts=2"};
+
+TEST(Scoring, DropsWhatTheGuardFindsHarmful) {
+  for (const bool minor : {true, false}) {
+    std::vector<std::string> overrides = kWithGuard;
+    if (minor) overrides.push_back("guard.drop_at=minor");
+    Scored scored(overrides);
+    ASSERT_EQ(scored.Run({kReward, {Kind::kGuard, ""}}), absl::OkStatus());
+    int dropped = 0;
+    const auto rows = scored.table->Take();
+    for (size_t row = 0; row < rows.size(); ++row) {
+      const bool severe = fakes::NumberOf(absl::StrCat("answer ", row), 0) > 0;
+      dropped += severe ? 1 : 0;
+      EXPECT_EQ(rows[row].drop_reason, !severe ? ""
+                                               : absl::StrCat("the guard finds it severe (guard.drop_at: ",
+                                                              minor ? "minor" : "severe", ")"));
+    }
+    EXPECT_THAT(dropped, AllOf(testing::Gt(0), testing::Lt(8)));
+  }
+}
+
+TEST(Scoring, NeverLetsThroughWhatTheGuardDidNotAnswer) {
+  Scored scored(kWithGuard);
+  for (int row = 0; row < 8; ++row) {
+    scored.cluster.world.script("guard/guard/0")
+        .Spoil(absl::StrCat("p/", row), Script::Spoilt::kMissing, Script::kAlways);
+  }
+  ASSERT_EQ(scored.Run({{Kind::kGuard, ""}}), absl::OkStatus());
+  for (const auto& row : scored.table->Take())
+    EXPECT_THAT(row.drop_reason, HasSubstr("not answered for this sample"));
+}
+
 TEST(Scoring, RefusesATokenColumnOfAnotherLength) {
   Scored scored({"limits.score_attempts=2"});
   scored.cluster.world.script("reference/reference/0")

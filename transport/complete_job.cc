@@ -177,7 +177,8 @@ absl::Status CheckActors(const Job& job) {
   std::map<int, std::string> ports;
   std::set<std::string> names;
   for (const ActorSpec& actor : job.actors()) {
-    const std::string who = absl::StrCat(actor.role(), " '", actor.name(), "'");
+    const bool many = actor.role() == "cost" || actor.role() == "critic";  // one a constraint
+    const std::string who = many ? absl::StrCat(actor.role(), " '", actor.name(), "'") : actor.role();
     if (!names.insert(who).second)
       return Bad(absl::StrCat("actors: ", who, " is given twice; use replicas for more of one"));
     REIN_RETURN_IF_ERROR(CheckActor(job, actor));

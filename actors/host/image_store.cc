@@ -59,14 +59,18 @@ Picture ImageStore::Find(const std::string& digest) {
   return found->second.picture.lock();
 }
 
-absl::StatusOr<Picture> ImageStore::Fetch(const std::string& digest) {
+absl::StatusOr<transport::Blob> ImageStore::Encoded(const std::string& digest) {
   std::shared_ptr<transport::BlobCache> source;
   {
     absl::MutexLock lock(&mutex_);
     source = source_;
   }
   if (source == nullptr) return NotConfigured();
-  REIN_ASSIGN_OR_RETURN(const transport::Blob encoded, source->Get(digest));
+  return source->Get(digest);
+}
+
+absl::StatusOr<Picture> ImageStore::Fetch(const std::string& digest) {
+  REIN_ASSIGN_OR_RETURN(const transport::Blob encoded, Encoded(digest));
   return Process(*encoded);
 }
 

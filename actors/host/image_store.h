@@ -37,7 +37,9 @@ class ImageStore {
   // Executor thread. Errors: NOT_FOUND, INVALID_ARGUMENT (undecodable, over the limits), UNAVAILABLE; the
   // message names the digest.
   absl::StatusOr<Picture> Get(const std::string& digest);
-  // The same for a picture whose encoded bytes are here already.
+  // Any thread: the picture as it was sent. Errors: NOT_FOUND, UNAVAILABLE; FAILED_PRECONDITION (no source).
+  absl::StatusOr<transport::Blob> Encoded(const std::string& digest);
+  // The same as Get for a picture whose encoded bytes are here already.
   absl::StatusOr<Picture> GetDecoded(const std::string& digest, const std::string& encoded);
 
  private:

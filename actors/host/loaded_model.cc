@@ -25,46 +25,44 @@ absl::StatusOr<at::Device> ParseDevice(const std::string& name) {
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
 
-absl::StatusOr<v1::ModelInfo> Describe(const LoadedModel& loaded, const std::filesystem::path& folder) {
-  v1::ModelInfo info;
-  info.set_path(folder.string());
-  REIN_ASSIGN_OR_RETURN(*info.mutable_digest(), models::ModelDigest(folder));
-  info.set_family(loaded.model->shape().family);
-  int64_t parameters = 0;
-  for (const auto& [name, tensor] : loaded.model->tensors()) parameters += tensor.numel();
-  info.set_parameters(parameters);
-  info.set_tokenizer_digest(loaded.processor->tokenizer_digest());
-  info.set_dtype("float32");
-  return info;
+void Show(const Configuration& configuration, const std::string& activity) {
+  if (configuration.show) configuration.show(activity);
 }
 
-absl::StatusOr<LoadedModel> Load(const Configuration& configuration) {
+absl::StatusOr<LoadedModel> Load(const Configuration& configuration, const models::LoadOptions& options) {
   LoadedModel loaded;
-  REIN_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(configuration.spec.device()));
   REIN_ASSIGN_OR_RETURN(loaded.processor, models::Processor::Load(configuration.model));
-  const auto show = [&](const std::string& activity) {
-    if (configuration.show) configuration.show(activity);
-  };
-  models::LoadOptions options{.dtype = at::kFloat, .device = device};
-  options.progress = [&](int64_t done, int64_t total) {
-    show(absl::StrCat("Loading ", models::LoadProgressText(configuration.model, done, total)));
-  };
   REIN_ASSIGN_OR_RETURN(loaded.model, models::LoadModel(configuration.model, options));
   REIN_RETURN_IF_ERROR(models::CheckVocabulary(*loaded.processor, *loaded.model));
-  show("Computing the model's digest");
-  REIN_ASSIGN_OR_RETURN(loaded.info, Describe(loaded, configuration.model));
+  Show(configuration, "Computing the model's digest");
+  REIN_ASSIGN_OR_RETURN(const std::string digest, models::ModelDigest(configuration.model));
+  loaded.info = InfoOf(*loaded.model, *loaded.processor, configuration.model, digest);
   return loaded;
 }
 
 }  // namespace
 
-Releasable Held(const LoadedModel& loaded) {
+Releasable Held(const models::VisionLanguageModel& model) {
   Releasable held{.constant = true};
-  for (const auto& [name, tensor] : loaded.model->tensors()) held.kept.push_back(tensor);
+  for (const auto& [name, tensor] : model.tensors()) held.kept.push_back(tensor);
   return held;
 }
 
-absl::StatusOr<LoadedModel> LoadRoleModel(const Configuration& configuration) {
+v1::ModelInfo InfoOf(const models::VisionLanguageModel& model, const models::Processor& processor,
+                     const std::filesystem::path& folder, const std::string& digest) {
+  v1::ModelInfo info;
+  info.set_path(folder.string());
+  info.set_digest(digest);
+  info.set_family(model.shape().family);
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : model.tensors()) parameters += tensor.numel();
+  info.set_parameters(parameters);
+  info.set_tokenizer_digest(processor.tokenizer_digest());
+  info.set_dtype("float32");
+  return info;
+}
+
+absl::StatusOr<models::LoadOptions> LoadOptionsOf(const Configuration& configuration) {
   if (configuration.model.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("no model folder for ", configuration.spec.role(), "/",
                                                    configuration.spec.name(),
@@ -76,7 +74,20 @@ absl::StatusOr<LoadedModel> LoadRoleModel(const Configuration& configuration) {
         absl::StrCat("lora of ", role, "/", configuration.spec.name(),
                      ": only policy and critics train; remove it, and give the merged model folder"));
   }
-  absl::StatusOr<LoadedModel> loaded = Load(configuration);
+  models::LoadOptions options{.dtype = at::kFloat};
+  absl::StatusOr<at::Device> device = ParseDevice(configuration.spec.device());
+  if (!device.ok())
+    return WithContext(device.status(), absl::StrCat("model folder ", configuration.model.string()));
+  options.device = *device;
+  options.progress = [&configuration](int64_t done, int64_t total) {
+    Show(configuration, absl::StrCat("Loading ", models::LoadProgressText(configuration.model, done, total)));
+  };
+  return options;
+}
+
+absl::StatusOr<LoadedModel> LoadRoleModel(const Configuration& configuration) {
+  REIN_ASSIGN_OR_RETURN(const models::LoadOptions options, LoadOptionsOf(configuration));
+  absl::StatusOr<LoadedModel> loaded = Load(configuration, options);
   if (!loaded.ok()) {
     return WithContext(loaded.status(), absl::StrCat("model folder ", configuration.model.string()));
   }

@@ -1,7 +1,9 @@
 // A role's model with its processor, loaded from one folder.
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "actors/host/role.h"
@@ -21,7 +23,14 @@ struct LoadedModel {
 // Processor::Load with the folder's name; INVALID_ARGUMENT (no such device).
 absl::StatusOr<LoadedModel> LoadRoleModel(const Configuration& configuration);
 
+// What a model folder is loaded with: device, float32, progress as the actor's activity. `configuration`
+// outlives the options. Errors: INVALID_ARGUMENT (no folder, no such device, adapters where nothing trains).
+absl::StatusOr<models::LoadOptions> LoadOptionsOf(const Configuration& configuration);
+
+v1::ModelInfo InfoOf(const models::VisionLanguageModel& model, const models::Processor& processor,
+                     const std::filesystem::path& folder, const std::string& digest);
+
 // Weights that never change.
-Releasable Held(const LoadedModel& loaded);
+Releasable Held(const models::VisionLanguageModel& model);
 
 }  // namespace rein::host

@@ -56,7 +56,7 @@ class ReferenceRole : public host::Role, public v1::Reference::Service {
     });
   }
 
-  absl::StatusOr<host::Releasable> Release() override { return host::Held(loaded_); }
+  absl::StatusOr<host::Releasable> Release() override { return host::Held(*loaded_.model); }
 
  private:
   absl::Status Compute(const v1::LogProbsRequest& request, v1::LogProbsResponse* response) {

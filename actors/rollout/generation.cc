@@ -164,7 +164,7 @@ void Generation::Fail(const absl::Status& status) {
 }
 
 host::Releasable Generation::Held() {
-  host::Releasable held = host::Held(*loaded_);
+  host::Releasable held = host::Held(*loaded_->model);
   held.constant = false;
   held.scratch = engine_->ForgetCache();
   return held;

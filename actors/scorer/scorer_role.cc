@@ -75,7 +75,7 @@ class ScorerRole : public host::Role, public v1::Scorer::Service {
     });
   }
 
-  absl::StatusOr<host::Releasable> Release() override { return host::Held(loaded_); }
+  absl::StatusOr<host::Releasable> Release() override { return host::Held(*loaded_.model); }
 
  private:
   void ChooseInput(const std::string& policy_tokenizer) {

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "coordinator/fakes/trainable_services.h"
 #include "rein/v1/actor.grpc.pb.h"
+#include "rein/v1/guard.grpc.pb.h"
 #include "rein/v1/rollout.grpc.pb.h"
 #include "rein/v1/scorer.grpc.pb.h"
 #include "transport/status.h"
@@ -170,6 +171,27 @@ class ScorerService : public v1::Scorer::Service {
   Life* const life_;
 };
 
+// Finds severe what its number puts above 0.
+class GuardService : public v1::Guard::Service {
+ public:
+  explicit GuardService(Life* life) : life_(life) {}
+  grpc::Status Moderate(grpc::ServerContext* context, const v1::ModerateRequest* request,
+                        v1::ModerateResponse* response) override {
+    const absl::Status status = life_->Enter("Moderate", context, request->fence());
+    response->set_guard_digest(life_->digest());
+    for (const v1::ModerationItem& item : request->items()) {
+      if (life_->script().TakeSpoilt(item.item_id()).has_value()) continue;
+      v1::ItemVerdict& verdict = *response->add_verdicts();
+      verdict.set_item_id(item.item_id());
+      verdict.set_severity(NumberOf(item.answer(), 0) > 0 ? v1::SEVERITY_SEVERE : v1::SEVERITY_SAFE);
+    }
+    return ToGrpc(status);
+  }
+
+ private:
+  Life* const life_;
+};
+
 template <typename Request, typename Response, typename Values>
 void AnswerTokens(Life& life, const Request& request, Response& response, Values& values) {
   life.script().NoteRequest(IdsOf(request));
@@ -221,6 +243,8 @@ std::vector<std::unique_ptr<grpc::Service>> MakeServices(const std::string& role
     services.push_back(MakeWeightsService(life));
   } else if (role == "reference") {
     services.push_back(std::make_unique<ReferenceService>(life));
+  } else if (role == "guard") {
+    services.push_back(std::make_unique<GuardService>(life));
   } else if (role == "policy") {
     services.push_back(MakePolicyService(life));
     services.push_back(MakeStateService(life));

@@ -86,8 +86,10 @@ World::World(const std::vector<std::string>& overrides)
   Require(MakeFolder(other_model()));
   Require(WriteFileAtomically(fs::path(other_model()) / "config.json", "{}"));
   token_ = Require(transport::MakeToken(run_dir_ / "token"));
-  Require(transport::ParseYaml(absl::Substitute(kJob, Scenes().string()), "job.yaml", run_dir_, overrides,
-                               &job_));
+  const std::string scenes = Scenes().string();
+  std::vector<std::string> settings;
+  for (const std::string& setting : overrides) settings.push_back(absl::Substitute(setting, scenes));
+  Require(transport::ParseYaml(absl::Substitute(kJob, scenes), "job.yaml", run_dir_, settings, &job_));
   Require(transport::CompleteJob(&job_));
   launcher_ = std::make_unique<FakeLauncher>(kJobId, token_, run_dir_ / "coordinator.address");
   server_ = Require(transport::Server::Start({.token = token_}, {launcher_.get()}));

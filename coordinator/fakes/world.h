@@ -24,7 +24,7 @@ namespace rein::coordinator::fakes {
 class World {
  public:
   // In a temporary folder of its own, removed at the end. `overrides` as in job files:
-  // "limits.max_restarts=1". Throws where the job is not valid.
+  // "limits.max_restarts=1"; $0 is the folder of scenes. Throws where the job is not valid.
   explicit World(const std::vector<std::string>& overrides = {});
   ~World();
 
