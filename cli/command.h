@@ -25,12 +25,13 @@ void AddVersionCommand(CLI::App& rein, Action& action);
 
 // Of rein-data and rein-models (cli/handover.h).
 void AddDataCommand(CLI::App& rein, Action& action);
-void AddEvalPairsCommand(CLI::App& rein, Action& action);
+// `eval` as far as it loads no model, and the rest of it.
+void AddEvalFilesCommand(CLI::App& rein, Action& action);
+void AddEvalCommand(CLI::App& rein, Action& action);
 void AddTrainCommand(CLI::App& rein, Action& action);
 void AddLogitsCommand(CLI::App& rein, Action& action);
 void AddScoreCommand(CLI::App& rein, Action& action);
 void AddGenerateCommand(CLI::App& rein, Action& action);
-void AddEvalCommand(CLI::App& rein, Action& action);
 void AddPlanCommand(CLI::App& rein, Action& action);
 
 }  // namespace rein::cli

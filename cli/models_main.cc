@@ -6,7 +6,7 @@
 int main(int argc, char** argv) {
   using namespace rein::cli;
   rein::MakeProductsRepeatable();
-  constexpr HandedOverVerb kOthers[] = {kEvalPairs};
+  constexpr HandedOverVerb kOthers[] = {kEvalPairs, kEvalReport};
   return RunCommandLine(argc, argv,
                         {AddTrainCommand, AddEvalCommand, AddGenerateCommand, AddScoreCommand,
                          AddLogitsCommand, AddPlanCommand},

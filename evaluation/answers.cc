@@ -37,6 +37,7 @@ std::string IdOf(data::Fields& fields) {
 
 AnsweredQuestion ParseRow(data::Fields& fields) {
   AnsweredQuestion row;
+  if (const std::optional<std::string> why = fields.OptionalText("left_out")) fields.Drop(*why);
   row.question.id = IdOf(fields);
   row.question.text = fields.Text("question", "question");
   row.answer.text = fields.Text("answer", "answer");
@@ -46,6 +47,7 @@ AnsweredQuestion ParseRow(data::Fields& fields) {
   row.question.severity = fields.OptionalText("severity").value_or("");
   row.answer.reward = NumberOf("reward", fields);
   row.answer.cost = NumberOf("cost", fields);
+  row.answer.cut = fields.YesNo("cut", "cut is neither true nor false");
   return row;
 }
 

@@ -1,4 +1,4 @@
-// Answers of two models to the same questions, read from files.
+// Answers of models to questions, read from files.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,9 @@ struct AnswerFile {
 };
 
 // JSONL (or parquet) rows {"id", "question", "answer"}, optional "image", "picture_name", "category",
-// "severity", "reward", "cost". Rows that lack what they must have, have a field of another type or repeat an
-// id are dropped and counted. Errors: NOT_FOUND, INVALID_ARGUMENT (not such a file, no usable row: says why).
+// "severity", "reward", "cost", "cut". Rows that lack what they must have, have a field of another type or
+// repeat an id are dropped and counted, as are those that were left out when the answers were made: their
+// "left_out" is the reason. Errors: NOT_FOUND, INVALID_ARGUMENT (not such a file, no usable row: says why).
 absl::StatusOr<AnswerFile> ReadAnswers(const std::filesystem::path& file);
 
 // The answer of the model that is evaluated, and that of the base.

@@ -19,7 +19,7 @@ TEST(Answers, ReadsRowsWithAllThatMayBeSaid) {
       folder.Write("a.jsonl",
                    "{\"id\":\"q1\",\"question\":\"What?\",\"answer\":\"A "
                    "circle.\",\"image\":\"p/1.png\",\"picture_name\":\"one\","
-                   "\"category\":\"benign\",\"severity\":\"safe\",\"reward\":1.5,\"cost\":-2}\n"
+                   "\"category\":\"benign\",\"severity\":\"safe\",\"reward\":1.5,\"cost\":-2,\"cut\":true}\n"
                    "{\"id\":7,\"question\":\"Why?\",\"answer\":\"\",\"image\":\"p/2.png\",\"other\":[1]}\n"));
   ASSERT_TRUE(answers.ok()) << answers.status();
   ASSERT_THAT(answers->rows, SizeIs(2));
@@ -33,11 +33,13 @@ TEST(Answers, ReadsRowsWithAllThatMayBeSaid) {
   EXPECT_EQ(first.answer.text, "A circle.");
   EXPECT_EQ(first.answer.reward, 1.5);
   EXPECT_EQ(first.answer.cost, -2);
+  EXPECT_EQ(first.answer.cut, true);
   const AnsweredQuestion& second = answers->rows[1];
   EXPECT_EQ(second.question.id, "7");
   EXPECT_EQ(second.question.picture_name, "p/2.png");
   EXPECT_FALSE(second.question.benign() || second.question.harmful());
   EXPECT_FALSE(second.answer.reward.has_value());
+  EXPECT_FALSE(second.answer.cut.has_value());
 }
 
 TEST(Answers, DropsAndCountsWhatIsBroken) {
@@ -53,15 +55,18 @@ TEST(Answers, DropsAndCountsWhatIsBroken) {
                                "{\"id\":\"4\",\"question\":\"q\",\"answer\":5}\n"
                                "{\"id\":\"5\",\"question\":\"q\",\"answer\":\"a\",\"cost\":\"low\"}\n"
                                "{\"id\":\"6\",\"question\":\"q\",\"answer\":\"a\",\"reward\":1e999}\n"
+                               "{\"id\":\"8\",\"question\":\"q\",\"left_out\":\"picture broken\"}\n"
+                               "{\"id\":\"9\",\"question\":\"q\",\"answer\":\"a\",\"cut\":\"perhaps\"}\n"
                                "{\"id\":\"7\",\"question\":\"q\",\n"
                                "[]\n"));
   ASSERT_TRUE(answers.ok()) << answers.status();
   EXPECT_THAT(answers->rows, SizeIs(1));
-  EXPECT_EQ(answers->read, 11);
+  EXPECT_EQ(answers->read, 13);
   EXPECT_THAT(answers->dropped,
               ElementsAre(Pair("answer is not text", 1), Pair("cost is not a finite number", 1),
-                          Pair("no answer", 1), Pair("no id", 2), Pair("no question", 1), Pair("not JSON", 2),
-                          Pair("not a JSON object", 1), Pair("repeated id", 1)));
+                          Pair("cut is neither true nor false", 1), Pair("no answer", 1), Pair("no id", 2),
+                          Pair("no question", 1), Pair("not JSON", 2), Pair("not a JSON object", 1),
+                          Pair("picture broken", 1), Pair("repeated id", 1)));
 }
 
 TEST(Answers, NamesAFileWithoutAnswers) {

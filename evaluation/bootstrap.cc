@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/hash.h"
 
@@ -76,6 +77,21 @@ std::vector<std::optional<Estimate>> EstimateMeans(const std::vector<Column>& co
     if (!std::isnan(interval.low)) estimates[c]->interval = interval;
   }
   return estimates;
+}
+
+void EstimateTable::Add(Column column, std::optional<Estimate>& estimate) {
+  columns_.push_back(std::move(column));
+  estimates_.push_back(&estimate);
+}
+
+void EstimateTable::Fill(const BootstrapOptions& options) const {
+  const std::vector<std::optional<Estimate>> found = EstimateMeans(columns_, options);
+  for (size_t i = 0; i < found.size(); ++i) *estimates_[i] = found[i];
+}
+
+nlohmann::json ToJson(const std::optional<Estimate>& estimate) {
+  if (!estimate) return nullptr;
+  return {{"mean", estimate->mean}, {"low", estimate->interval.low}, {"high", estimate->interval.high}};
 }
 
 }  // namespace rein::evaluation

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "learning/advantage.h"
+#include "nlohmann/json.hpp"
 
 namespace rein::evaluation {
 
@@ -28,5 +29,21 @@ using Column = std::vector<double>;
 // seed and resamples give equal bits.
 std::vector<std::optional<Estimate>> EstimateMeans(const std::vector<Column>& columns,
                                                    const BootstrapOptions& options);
+
+// Columns that are estimated together, each with the place of its estimate.
+class EstimateTable {
+ public:
+  // `estimate` outlives the table.
+  void Add(Column column, std::optional<Estimate>& estimate);
+  // EstimateMeans of all columns so far.
+  void Fill(const BootstrapOptions& options) const;
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::optional<Estimate>*> estimates_;
+};
+
+// {"mean", "low", "high"}, or null.
+nlohmann::json ToJson(const std::optional<Estimate>& estimate);
 
 }  // namespace rein::evaluation

@@ -51,9 +51,10 @@ absl::Status CheckOptions(const ChatJudgeOptions& options) {
 }
 
 // Everything but the picture, which is large: its digest stands for it in the cache.
-json RequestBody(const ChatJudgeOptions& options, const Comparison& comparison) {
-  const json text = {{"type", "text"}, {"text", UserPrompt(comparison)}};
-  const json system = {{"role", "system"}, {"content", SystemPrompt()}},
+json RequestBody(const ChatJudgeOptions& options, const std::string& system_prompt,
+                 const std::string& user_prompt) {
+  const json text = {{"type", "text"}, {"text", user_prompt}};
+  const json system = {{"role", "system"}, {"content", system_prompt}},
              user = {{"role", "user"}, {"content", json::array({text})}};
   json body = {{"model", options.model},
                {"temperature", 0},
@@ -63,8 +64,8 @@ json RequestBody(const ChatJudgeOptions& options, const Comparison& comparison) 
   return body;
 }
 
-std::string CacheKey(const json& body, const std::string* image) {
-  return Sha256Hex(Dump(json::array({kProtocolVersion, body, image == nullptr ? "" : Sha256Hex(*image)})));
+std::string CacheKey(const std::string& version, const json& body, const std::string* image) {
+  return Sha256Hex(Dump(json::array({version, body, image == nullptr ? "" : Sha256Hex(*image)})));
 }
 
 // In front of the text.
@@ -98,6 +99,11 @@ bool IsWorthRetrying(int status) { return status == 408 || status == 429 || stat
 
 }  // namespace
 
+struct ChatJudge::Protocol {
+  std::string version, system;
+  Verdict (*parse)(absl::string_view reply);
+};
+
 absl::StatusOr<std::unique_ptr<ChatJudge>> ChatJudge::Make(const ChatJudgeOptions& options, Clock& clock) {
   REIN_RETURN_IF_ERROR(CheckOptions(options));
   REIN_ASSIGN_OR_RETURN(std::unique_ptr<ReplyCache> cache, ReplyCache::Open(options.cache));
@@ -111,33 +117,47 @@ ChatJudge::ChatJudge(const ChatJudgeOptions& options, std::unique_ptr<ReplyCache
       limit_(options.requests_per_minute, clock) {}
 
 std::vector<Verdict> ChatJudge::Compare(absl::Span<const Comparison> batch) {
-  std::vector<Verdict> verdicts(batch.size());
+  std::vector<Prompt> prompts;
+  for (const Comparison& comparison : batch) prompts.push_back({UserPrompt(comparison), comparison.image});
+  return AskAll({kProtocolVersion, SystemPrompt(), ParseReply}, prompts);
+}
+
+std::vector<Verdict> ChatJudge::Assess(absl::Span<const Assessment> batch) {
+  std::vector<Prompt> prompts;
+  for (const Assessment& assessment : batch)
+    prompts.push_back({SingleUserPrompt(assessment), assessment.image});
+  return AskAll({kSingleProtocolVersion, SingleSystemPrompt(), ParseSingleReply}, prompts);
+}
+
+std::vector<Verdict> ChatJudge::AskAll(const Protocol& protocol, const std::vector<Prompt>& prompts) {
+  protocol_ = protocol.version;
+  std::vector<Verdict> verdicts(prompts.size());
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     HttpClient client;
-    for (size_t i = next++; i < batch.size(); i = next++) verdicts[i] = Ask(batch[i], client);
+    for (size_t i = next++; i < prompts.size(); i = next++) verdicts[i] = Ask(protocol, prompts[i], client);
   };
   std::vector<std::thread> workers;
-  const size_t count = std::min(batch.size(), static_cast<size_t>(options_.concurrency));
+  const size_t count = std::min(prompts.size(), static_cast<size_t>(options_.concurrency));
   for (size_t i = 0; i < count; ++i) workers.emplace_back(work);
   for (std::thread& worker : workers) worker.join();
   return verdicts;
 }
 
-Verdict ChatJudge::Ask(const Comparison& comparison, HttpClient& client) {
-  json body = RequestBody(options_, comparison);
-  const std::string key = CacheKey(body, comparison.image);
+Verdict ChatJudge::Ask(const Protocol& protocol, const Prompt& prompt, HttpClient& client) {
+  json body = RequestBody(options_, protocol.system, prompt.user);
+  const std::string key = CacheKey(protocol.version, body, prompt.image);
   if (const std::optional<std::string> reply = cache_->Find(key)) {
     ++cached_;
-    return ParseReply(*reply);
+    return protocol.parse(*reply);
   }
   if (failures_in_a_row_ >= kGiveUpAfter)
     return Failed(absl::StrCat("not asked, after ", kGiveUpAfter, " questions in a row without a reply"));
-  if (comparison.image != nullptr) {
-    if (comparison.image->size() > kMaxImageBytes) return Failed("picture over 20 MiB");
-    const absl::StatusOr<data::ImageHeader> header = data::ReadImageHeader(*comparison.image);
+  if (prompt.image != nullptr) {
+    if (prompt.image->size() > kMaxImageBytes) return Failed("picture over 20 MiB");
+    const absl::StatusOr<data::ImageHeader> header = data::ReadImageHeader(*prompt.image);
     if (!header.ok()) return Failed("picture is neither PNG, JPEG nor WebP, or its header is broken");
-    AddImage(header->media_type, *comparison.image, body);
+    AddImage(header->media_type, *prompt.image, body);
   }
   HttpRequest request{.url = absl::StrCat(absl::StripSuffix(options_.url, "/"), "/chat/completions"),
                       .headers = {"Content-Type: application/json"},
@@ -151,7 +171,7 @@ Verdict ChatJudge::Ask(const Comparison& comparison, HttpClient& client) {
   if (!reply.ok()) return Failed(std::string(reply.status().message()));
   if (const absl::Status kept = cache_->Add(key, *reply); !kept.ok())
     return Failed(absl::StrCat("reply cannot be stored: ", kept.message()));
-  return ParseReply(*reply);
+  return protocol.parse(*reply);
 }
 
 void ChatJudge::Count(bool replied) {
@@ -193,14 +213,10 @@ absl::StatusOr<std::string> ChatJudge::ReplyOnce(const HttpRequest& request, Htt
 }
 
 json ChatJudge::ToJson() const {
-  return {{"kind", "openai"},
-          {"url", options_.url},
-          {"model", options_.model},
-          {"request", options_.request},
-          {"protocol", kProtocolVersion},
-          {"requests", requests_.load()},
-          {"retries", retries_.load()},
-          {"from_cache", cached_.load()}};
+  return {{"kind", "openai"},           {"url", options_.url},
+          {"model", options_.model},    {"request", options_.request},
+          {"protocol", protocol_},      {"requests", requests_.load()},
+          {"retries", retries_.load()}, {"from_cache", cached_.load()}};
 }
 
 }  // namespace rein::evaluation

@@ -36,7 +36,7 @@ struct ChatJudgeOptions {
 // After so many questions in a row without a reply the rest is not asked.
 inline constexpr int kGiveUpAfter = 20;
 
-// Asks each comparison once, by the protocol of protocol.h. 408, 429, 5xx, timeouts and broken connections
+// Asks each question once, by the protocols of protocol.h. 408, 429, 5xx, timeouts and broken connections
 // are tried again (RetryDelay); other statuses are not. What the model said is cached by a digest of model,
 // request, image and answers, so that the same question is never paid for twice, even where it cannot be
 // parsed. A question without a reply fails with a reason and is asked again by the next evaluation.
@@ -46,13 +46,22 @@ class ChatJudge : public Judge {
   static absl::StatusOr<std::unique_ptr<ChatJudge>> Make(const ChatJudgeOptions& options, Clock& clock);
 
   std::vector<Verdict> Compare(absl::Span<const Comparison> batch) override;
+  std::vector<Verdict> Assess(absl::Span<const Assessment> batch) override;
   bool looks_at_pictures() const override { return true; }
   nlohmann::json ToJson() const override;
 
  private:
+  struct Protocol;
+  // What the model is told of one question.
+  struct Prompt {
+    std::string user;
+    const std::string* image;
+  };
+
   ChatJudge(const ChatJudgeOptions& options, std::unique_ptr<ReplyCache> cache, Clock& clock);
 
-  Verdict Ask(const Comparison& comparison, HttpClient& client);
+  std::vector<Verdict> AskAll(const Protocol& protocol, const std::vector<Prompt>& prompts);
+  Verdict Ask(const Protocol& protocol, const Prompt& prompt, HttpClient& client);
   // What the model said; where it said nothing, the status says why in words that can be counted.
   absl::StatusOr<std::string> Reply(const HttpRequest& request, HttpClient& client);
   absl::StatusOr<std::string> ReplyOnce(const HttpRequest& request, HttpClient& client,
@@ -66,6 +75,7 @@ class ChatJudge : public Judge {
   std::atomic<int64_t> requests_ = 0, retries_ = 0, cached_ = 0;
   std::atomic<int> failures_in_a_row_ = 0;
   std::atomic<uint64_t> jitters_ = 0;
+  std::string protocol_;  // version of the one that was used last
 };
 
 }  // namespace rein::evaluation

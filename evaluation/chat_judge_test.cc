@@ -97,6 +97,28 @@ TEST(ChatJudge, AsksWithThePictureAndReadsTheReply) {
   EXPECT_EQ(content[1]["text"], UserPrompt(comparison));
 }
 
+TEST(ChatJudge, AssessesOneAnswerByItsOwnProtocol) {
+  HttpServerUnderTest server(
+      InTurn({Completion(GoodSingleReply().dump()), Completion("It is fine."), HttpBytes(400, "")}));
+  FakeClock clock;
+  const auto judge = MakeJudge(OptionsFor(server), clock);
+  const std::string image = *data::EncodePng({2, 1, {1, 2, 3, 4, 5, 6}});
+  std::vector<Assessment> assessments(3);
+  for (int i = 0; i < 3; ++i) assessments[i].answer.text = "A circle, " + std::to_string(i);
+  assessments[0].image = &image;
+  const std::vector<Verdict> verdicts = judge->Assess(assessments);
+  EXPECT_EQ(verdicts[0].answers[0].severity, "minor");
+  EXPECT_EQ(verdicts[1].state, Verdict::State::kUnparsable);
+  EXPECT_EQ(verdicts[2].state, Verdict::State::kFailed);
+  const json body = json::parse(server.requests()[0].body);
+  EXPECT_EQ(body["messages"][0]["content"], SingleSystemPrompt());
+  EXPECT_EQ(body["messages"][1]["content"][0]["type"], "image_url");
+  EXPECT_EQ(body["messages"][1]["content"][1]["text"], SingleUserPrompt(assessments[0]));
+  EXPECT_EQ(judge->ToJson()["protocol"], kSingleProtocolVersion);
+  judge->Assess(assessments);  // the first two are known
+  EXPECT_EQ(server.requests().size(), 4u);
+}
+
 TEST(ChatJudge, TriesAgainUntilThereIsAReply) {
   HttpServerUnderTest server(InTurn({HttpBytes(429, "", "Retry-After: 33\r\n"), HttpBytes(500, "{}"), "",
                                      "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",

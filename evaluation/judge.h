@@ -1,4 +1,4 @@
-// Who says which of two answers is better.
+// Who says how good an answer is, and which of two is better.
 #pragma once
 
 #include <optional>
@@ -15,16 +15,26 @@ namespace rein::evaluation {
 struct Answer {
   std::string text;
   std::optional<double> reward, cost;  // of score models, where the answer was scored
+  std::optional<bool> cut;             // at the limit of its length, before its end; absent: not said
 };
 
-// What a judge is asked: A is answers[0], B is answers[1].
-struct Comparison {
+// A question, as a judge is shown it.
+struct Asked {
   std::string id;
   std::string question;
   std::string category;                // as the data say; may be empty
   std::string picture_name;            // as the data set calls it; may be empty
   const std::string* image = nullptr;  // encoded; nullptr: there is none, or the judge does not look at it
+};
+
+// A is answers[0], B is answers[1].
+struct Comparison : Asked {
   Answer answers[2];
+};
+
+// One answer by itself.
+struct Assessment : Asked {
+  Answer answer;
 };
 
 enum class Winner { kA, kB, kTie };
@@ -69,8 +79,10 @@ class Judge {
 
   // One verdict each, in their order.
   virtual std::vector<Verdict> Compare(absl::Span<const Comparison> batch) = 0;
+  // The same; of a verdict only answers[0] is said.
+  virtual std::vector<Verdict> Assess(absl::Span<const Assessment> batch) = 0;
 
-  // Whether comparisons are to have their images.
+  // Whether what it is asked is to have its image.
   virtual bool looks_at_pictures() const { return false; }
 
   // What a report says of it: {"kind", ...}, settings and what was counted so far. No secrets.

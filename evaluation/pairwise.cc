@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "evaluation/question_images.h"
+
 namespace rein::evaluation {
 namespace {
 
@@ -32,47 +34,28 @@ void Measure(const AnswerVerdict& first, const AnswerVerdict& second, AnswerMeas
 }
 
 Comparison ComparisonOf(const AnswerPair& pair, bool ours_is_a, const std::string* image) {
-  const Question& question = pair.question;
-  Comparison comparison{question.id, question.text, question.category, question.picture_name, image, {}};
+  Comparison comparison{AskedOf(pair.question, image), {}};
   comparison.answers[ours_is_a ? 0 : 1] = pair.ours;
   comparison.answers[ours_is_a ? 1 : 0] = pair.base;
   return comparison;
 }
 
-// The pictures of one batch, and which of its pairs can be asked.
-struct Batch {
-  std::vector<std::string> images;
-  std::vector<std::string> problems;  // empty: the pair can be asked
-};
-
-Batch LoadBatch(absl::Span<const AnswerPair> pairs, bool with_pictures, const std::filesystem::path& folder) {
-  Batch batch{std::vector<std::string>(pairs.size()), std::vector<std::string>(pairs.size())};
-  for (size_t i = 0; with_pictures && i < pairs.size(); ++i) {
-    if (pairs[i].question.image.empty()) continue;
-    absl::StatusOr<std::string> image = LoadImage(folder, pairs[i].question.image);
-    if (image.ok())
-      batch.images[i] = *std::move(image);
-    else
-      batch.problems[i] = std::string(image.status().message());
-  }
-  return batch;
-}
-
 void JudgeBatch(absl::Span<const AnswerPair> pairs, Judge& judge, const std::filesystem::path& folder,
                 std::vector<JudgedPair>& judged) {
-  const Batch batch = LoadBatch(pairs, judge.looks_at_pictures(), folder);
+  std::vector<const Question*> questions;
+  for (const AnswerPair& pair : pairs) questions.push_back(&pair.question);
+  const QuestionImages images(questions, judge.looks_at_pictures(), folder);
   std::vector<Comparison> comparisons;
   for (size_t i = 0; i < pairs.size(); ++i) {
-    if (!batch.problems[i].empty()) continue;
-    const std::string* image = batch.images[i].empty() ? nullptr : &batch.images[i];
+    if (!images.problem(i).empty()) continue;
     for (const bool ours_is_a : {true, false})
-      comparisons.push_back(ComparisonOf(pairs[i], ours_is_a, image));
+      comparisons.push_back(ComparisonOf(pairs[i], ours_is_a, images.image(i)));
   }
   std::vector<Verdict> verdicts = judge.Compare(comparisons);
   size_t next = 0;
   for (size_t i = 0; i < pairs.size(); ++i) {
-    if (!batch.problems[i].empty()) {
-      judged.push_back(Settle(pairs[i], Failed(batch.problems[i]), Failed(batch.problems[i])));
+    if (!images.problem(i).empty()) {
+      judged.push_back(Settle(pairs[i], Failed(images.problem(i)), Failed(images.problem(i))));
       continue;
     }
     judged.push_back(Settle(pairs[i], std::move(verdicts[next]), std::move(verdicts[next + 1])));
@@ -104,7 +87,7 @@ JudgedPair Settle(const AnswerPair& pair, Verdict ours_first, Verdict base_first
 }
 
 std::vector<JudgedPair> JudgePairs(const std::vector<AnswerPair>& pairs, Judge& judge,
-                                   const PairwiseOptions& options) {
+                                   const JudgingOptions& options) {
   std::vector<JudgedPair> judged;
   while (judged.size() < pairs.size()) {
     const size_t count = std::min(options.batch, pairs.size() - judged.size());

@@ -23,7 +23,8 @@ struct Settled {
   bool orders_disagree = false;
 };
 
-// What is known of one answer: means over the two orders, so that flags on which they disagree are 0.5.
+// What is known of one answer: of a pair means over the two orders, so that flags on which they disagree are
+// 0.5.
 struct AnswerMeasures {
   std::optional<double> helpful, harmless, safe, refuses;  // of the judge
   std::optional<double> reward, cost;                      // of score models
@@ -40,16 +41,16 @@ struct JudgedPair {
   }
 };
 
-struct PairwiseOptions {
+struct JudgingOptions {
   std::filesystem::path images;                           // folder of the pictures
-  size_t batch = 32;                                      // pairs whose pictures are in memory at a time
+  size_t batch = 32;                                      // questions whose pictures are in memory at a time
   std::function<void(size_t done, size_t all)> progress;  // after every batch; may be empty
 };
 
 // One a pair, in their order. A picture that cannot be read fails its pair, where the judge looks at
 // pictures.
 std::vector<JudgedPair> JudgePairs(const std::vector<AnswerPair>& pairs, Judge& judge,
-                                   const PairwiseOptions& options);
+                                   const JudgingOptions& options);
 
 // From the verdicts of the two orders; `pair` gives reward and cost.
 JudgedPair Settle(const AnswerPair& pair, Verdict ours_first, Verdict base_first);

@@ -8,8 +8,9 @@
 
 namespace rein::evaluation {
 
-// Changes whenever the prompt or the fields do: replies to another version are of no use.
+// Each changes whenever its prompt or its fields do: replies to another version are of no use.
 inline constexpr char kProtocolVersion[] = "rein-pairwise-1";
+inline constexpr char kSingleProtocolVersion[] = "rein-single-1";
 
 // Instructions: what the scales mean, and the JSON object that is expected.
 std::string SystemPrompt();
@@ -25,5 +26,10 @@ std::string UserPrompt(const Comparison& comparison);
 // missing, of another type or out of range, or an answer of which safe_* and severity_* contradict each
 // other.
 Verdict ParseReply(absl::string_view reply);
+
+// The same of one answer: the six fields without _a and _b, and reason.
+std::string SingleSystemPrompt();
+std::string SingleUserPrompt(const Assessment& assessment);
+Verdict ParseSingleReply(absl::string_view reply);
 
 }  // namespace rein::evaluation

@@ -8,7 +8,7 @@
 namespace rein::evaluation {
 
 // More helpful is the larger reward, safer the smaller cost; a cost over 0 is unsafe. What only one answer
-// has says nothing. Answers with neither scores in common fail.
+// has says nothing. Answers with neither score in common fail, as does one without any.
 class ScoreJudge : public Judge {
  public:
   // Differences of at most a margin are ties.
@@ -16,6 +16,7 @@ class ScoreJudge : public Judge {
       : reward_margin_(reward_margin), cost_margin_(cost_margin) {}
 
   std::vector<Verdict> Compare(absl::Span<const Comparison> batch) override;
+  std::vector<Verdict> Assess(absl::Span<const Assessment> batch) override;
   nlohmann::json ToJson() const override;
 
  private:
@@ -24,10 +25,11 @@ class ScoreJudge : public Judge {
   double reward_margin_, cost_margin_;
 };
 
-// Synthetic. Comparisons name the picture of a scene (data::SceneOfRow); others fail.
+// Synthetic. What it is asked names the picture of a scene (data::SceneOfRow); all else fails.
 class SceneJudge : public Judge {
  public:
   std::vector<Verdict> Compare(absl::Span<const Comparison> batch) override;
+  std::vector<Verdict> Assess(absl::Span<const Assessment> batch) override;
   nlohmann::json ToJson() const override;
 };
 

@@ -1,48 +1,29 @@
 #include "evaluation/summary.h"
 
-#include <functional>
 #include <limits>
 #include <utility>
+
+#include "evaluation/question_groups.h"
 
 namespace rein::evaluation {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-// Indices of questions.
-using Selection = std::vector<size_t>;
-
-// Columns of a group, and where their estimates go.
-class Table {
- public:
-  void Add(Column column, std::optional<Estimate>& estimate) {
-    columns_.push_back(std::move(column));
-    estimates_.push_back(&estimate);
+// Of ours, the base, and their difference.
+template <typename MeasureFn>  // std::optional<double>(const AnswerMeasures&)
+void AddMeasure(const std::vector<const JudgedPair*>& pairs, MeasureFn measure, Measured& measured,
+                EstimateTable& table) {
+  Column ours, base, difference;
+  for (const JudgedPair* pair : pairs) {
+    ours.push_back(measure(pair->ours).value_or(kNone));
+    base.push_back(measure(pair->base).value_or(kNone));
+    difference.push_back(ours.back() - base.back());
   }
-
-  // Of ours, the base, and their difference.
-  template <typename MeasureFn>  // std::optional<double>(const AnswerMeasures&)
-  void AddMeasure(const std::vector<const JudgedPair*>& pairs, MeasureFn measure, Measured& measured) {
-    Column ours, base, difference;
-    for (const JudgedPair* pair : pairs) {
-      ours.push_back(measure(pair->ours).value_or(kNone));
-      base.push_back(measure(pair->base).value_or(kNone));
-      difference.push_back(ours.back() - base.back());
-    }
-    Add(std::move(ours), measured.ours);
-    Add(std::move(base), measured.base);
-    Add(std::move(difference), measured.difference);
-  }
-
-  void Fill(const BootstrapOptions& options) const {
-    const std::vector<std::optional<Estimate>> found = EstimateMeans(columns_, options);
-    for (size_t i = 0; i < found.size(); ++i) *estimates_[i] = found[i];
-  }
-
- private:
-  std::vector<Column> columns_;
-  std::vector<std::optional<Estimate>*> estimates_;
-};
+  table.Add(std::move(ours), measured.ours);
+  table.Add(std::move(base), measured.base);
+  table.Add(std::move(difference), measured.difference);
+}
 
 double ScoreOf(Outcome outcome) { return outcome == Outcome::kWin ? 1 : outcome == Outcome::kTie ? 0.5 : 0; }
 
@@ -69,12 +50,12 @@ Group GroupOf(const std::string& name, const std::vector<JudgedPair>& judged, co
   for (const size_t i : selection) pairs.push_back(&judged[i]);
   group.questions = static_cast<int64_t>(pairs.size());
   for (const JudgedPair* pair : pairs) group.judged += pair->judged() ? 1 : 0;
-  Table table;
+  EstimateTable table;
   table.Add(Count(pairs, &JudgedPair::helpful, group.helpful), group.helpful.score);
   table.Add(Count(pairs, &JudgedPair::safer, group.safer), group.safer.score);
   const auto add = [&](std::optional<double> AnswerMeasures::*measure, Measured& measured) {
-    table.AddMeasure(
-        pairs, [measure](const AnswerMeasures& measures) { return measures.*measure; }, measured);
+    AddMeasure(
+        pairs, [measure](const AnswerMeasures& measures) { return measures.*measure; }, measured, table);
   };
   add(&AnswerMeasures::safe, group.safe_rate);
   add(&AnswerMeasures::refuses, group.refusal_rate);
@@ -84,27 +65,6 @@ Group GroupOf(const std::string& name, const std::vector<JudgedPair>& judged, co
   add(&AnswerMeasures::cost, group.cost);
   table.Fill(options);
   return group;
-}
-
-using IsInFn = std::function<bool(const Question&)>;
-
-Selection Select(const std::vector<AnswerPair>& pairs, const IsInFn& is_in) {
-  Selection selection;
-  for (size_t i = 0; i < pairs.size(); ++i) {
-    if (is_in(pairs[i].question)) selection.push_back(i);
-  }
-  return selection;
-}
-
-void CountProblems(const Verdict& verdict, PairSummary& summary) {
-  if (verdict.state == Verdict::State::kJudged) return;
-  (verdict.state == Verdict::State::kUnparsable ? summary.unparsable : summary.failed) += 1;
-  ++summary.problems[verdict.problem];
-}
-
-nlohmann::json ToJson(const std::optional<Estimate>& estimate) {
-  if (!estimate) return nullptr;
-  return {{"mean", estimate->mean}, {"low", estimate->interval.low}, {"high", estimate->interval.high}};
 }
 
 nlohmann::json ToJson(const Tally& tally) {
@@ -131,17 +91,6 @@ void AddKnown(const char* name, const std::optional<double>& value, nlohmann::js
   if (value) to[name] = *value;
 }
 
-nlohmann::json AnswerJson(const Answer& answer, const AnswerMeasures& measures) {
-  nlohmann::json json = {{"answer", answer.text}};
-  AddKnown("helpful", measures.helpful, json);
-  AddKnown("harmless", measures.harmless, json);
-  AddKnown("safe", measures.safe, json);
-  AddKnown("refuses", measures.refuses, json);
-  AddKnown("reward", measures.reward, json);
-  AddKnown("cost", measures.cost, json);
-  return json;
-}
-
 nlohmann::json OutcomeJson(const std::optional<Settled>& settled) {
   if (!settled) return nullptr;
   return {{"outcome", OutcomeName(settled->outcome)}, {"orders_disagree", settled->orders_disagree}};
@@ -149,29 +98,52 @@ nlohmann::json OutcomeJson(const std::optional<Settled>& settled) {
 
 }  // namespace
 
+void Unjudged::Count(const Verdict& verdict) {
+  if (verdict.state == Verdict::State::kJudged) return;
+  (verdict.state == Verdict::State::kUnparsable ? unparsable : failed) += 1;
+  ++problems[verdict.problem];
+}
+
 PairSummary Summarise(const std::vector<AnswerPair>& pairs, const std::vector<JudgedPair>& judged,
                       const BootstrapOptions& options) {
-  const auto group = [&](const std::string& name, const IsInFn& is_in) {
-    return GroupOf(name, judged, Select(pairs, is_in), options);
+  std::vector<const Question*> questions;
+  for (const AnswerPair& pair : pairs) questions.push_back(&pair.question);
+  const QuestionGroups groups = GroupQuestions(questions);
+  const auto group = [&](const std::string& name, const Selection& selection) {
+    return GroupOf(name, judged, selection, options);
   };
   PairSummary summary;
-  summary.all = group("all", [](const Question&) { return true; });
-  summary.harmful = group("harmful", [](const Question& question) { return question.harmful(); });
-  summary.benign = group("benign", [](const Question& question) { return question.benign(); });
-  std::map<std::string, Selection> categories, severities;
-  for (size_t i = 0; i < pairs.size(); ++i) {
-    const Question& question = pairs[i].question;
-    if (!question.category.empty()) categories[question.category].push_back(i);
-    if (!question.severity.empty()) severities[question.severity].push_back(i);
-  }
-  for (const auto& [name, selection] : categories)
-    summary.categories.push_back(GroupOf(name, judged, selection, options));
-  for (const auto& [name, selection] : severities)
-    summary.severities.push_back(GroupOf(name, judged, selection, options));
+  summary.all = group("all", groups.all);
+  summary.harmful = group("harmful", groups.harmful);
+  summary.benign = group("benign", groups.benign);
+  for (const auto& [name, selection] : groups.categories)
+    summary.categories.push_back(group(name, selection));
+  for (const auto& [name, selection] : groups.severities)
+    summary.severities.push_back(group(name, selection));
   for (const JudgedPair& pair : judged) {
-    for (const Verdict& verdict : pair.orders) CountProblems(verdict, summary);
+    for (const Verdict& verdict : pair.orders) summary.unjudged.Count(verdict);
   }
   return summary;
+}
+
+nlohmann::json ToJson(const Question& question) {
+  return {{"id", question.id},
+          {"question", question.text},
+          {"image", question.image},
+          {"category", question.category},
+          {"severity", question.severity}};
+}
+
+nlohmann::json ToJson(const Answer& answer, const AnswerMeasures& measures) {
+  nlohmann::json json = {{"answer", answer.text}};
+  AddKnown("helpful", measures.helpful, json);
+  AddKnown("harmless", measures.harmless, json);
+  AddKnown("safe", measures.safe, json);
+  AddKnown("refuses", measures.refuses, json);
+  AddKnown("reward", measures.reward, json);
+  AddKnown("cost", measures.cost, json);
+  if (answer.cut) json["cut"] = *answer.cut;
+  return json;
 }
 
 nlohmann::json ToJson(const Group& group) {
@@ -194,9 +166,9 @@ nlohmann::json ToJson(const PairSummary& summary) {
           {"benign", ToJson(summary.benign)},
           {"categories", ToJson(summary.categories)},
           {"severities", ToJson(summary.severities)},
-          {"unparsable", summary.unparsable},
-          {"failed", summary.failed},
-          {"problems", summary.problems}};
+          {"unparsable", summary.unjudged.unparsable},
+          {"failed", summary.unjudged.failed},
+          {"problems", summary.unjudged.problems}};
 }
 
 nlohmann::json ToJson(const AnswerPair& pair, const JudgedPair& judged) {
@@ -206,16 +178,13 @@ nlohmann::json ToJson(const AnswerPair& pair, const JudgedPair& judged) {
     orders.push_back({{"judged", is_judged},
                       {is_judged ? "reason" : "problem", is_judged ? verdict.reason : verdict.problem}});
   }
-  return {{"id", pair.question.id},
-          {"question", pair.question.text},
-          {"image", pair.question.image},
-          {"category", pair.question.category},
-          {"severity", pair.question.severity},
-          {"ours", AnswerJson(pair.ours, judged.ours)},
-          {"base", AnswerJson(pair.base, judged.base)},
-          {"helpful", OutcomeJson(judged.helpful)},
-          {"safer", OutcomeJson(judged.safer)},
-          {"orders", orders}};
+  nlohmann::json json = ToJson(pair.question);
+  json["ours"] = ToJson(pair.ours, judged.ours);
+  json["base"] = ToJson(pair.base, judged.base);
+  json["helpful"] = OutcomeJson(judged.helpful);
+  json["safer"] = OutcomeJson(judged.safer);
+  json["orders"] = orders;
+  return json;
 }
 
 }  // namespace rein::evaluation

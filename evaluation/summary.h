@@ -34,18 +34,28 @@ struct Group {
   Measured safe_rate, refusal_rate, helpfulness, harmlessness, reward, cost;
 };
 
+// Verdicts that are no judgements.
+struct Unjudged {
+  int64_t unparsable = 0, failed = 0;
+  std::map<std::string, int64_t> problems;  // why there is none
+
+  void Count(const Verdict& verdict);
+};
+
 struct PairSummary {
   Group all, harmful, benign;                 // harmful and benign: those of which the category is said
   std::vector<Group> categories, severities;  // by name
-  int64_t unparsable = 0, failed = 0;         // verdicts, two a pair
-  std::map<std::string, int64_t> problems;    // why there is no verdict
+  Unjudged unjudged;                          // two verdicts a pair
 };
 
 // `judged` belongs to `pairs`, one each.
 PairSummary Summarise(const std::vector<AnswerPair>& pairs, const std::vector<JudgedPair>& judged,
                       const BootstrapOptions& options);
 
-// Estimates are {"mean", "low", "high"}, or null.
+// {"id", "question", "image", "category", "severity"}.
+nlohmann::json ToJson(const Question& question);
+// The text and what is known of it.
+nlohmann::json ToJson(const Answer& answer, const AnswerMeasures& measures);
 nlohmann::json ToJson(const Group& group);
 nlohmann::json ToJson(const PairSummary& summary);
 // One pair: question, both answers, outcomes, measures, and the judge's words in both orders.

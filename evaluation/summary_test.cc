@@ -2,6 +2,7 @@
 
 #include "base/test_folder.h"
 #include "evaluation/score_judge.h"
+#include "evaluation/told_judge.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -11,31 +12,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::Pair;
 using ::testing::SizeIs;
-
-// Says what it is told, one verdict a comparison.
-class ToldJudge : public Judge {
- public:
-  explicit ToldJudge(std::vector<Verdict> verdicts, bool looks = false)
-      : verdicts_(std::move(verdicts)), looks_(looks) {}
-  std::vector<Verdict> Compare(absl::Span<const Comparison> batch) override {
-    std::vector<Verdict> said;
-    for (const Comparison& comparison : batch) {
-      asked.push_back(comparison);
-      images.push_back(comparison.image == nullptr ? "" : *comparison.image);
-      said.push_back(verdicts_.at(asked.size() - 1));
-    }
-    return said;
-  }
-  bool looks_at_pictures() const override { return looks_; }
-  nlohmann::json ToJson() const override { return {}; }
-
-  std::vector<Comparison> asked;
-  std::vector<std::string> images;
-
- private:
-  const std::vector<Verdict> verdicts_;
-  const bool looks_;
-};
 
 Verdict Says(Winner more_helpful, Winner safer) {
   Verdict verdict;
@@ -124,7 +100,7 @@ TEST(Pairwise, APictureThatIsNotThereFailsItsPairOnly) {
 TEST(Pairwise, TellsItsProgress) {
   ToldJudge judge(std::vector<Verdict>(10, Says(kTie, kTie)));
   std::vector<size_t> done;
-  PairwiseOptions options{.batch = 2};
+  JudgingOptions options{.batch = 2};
   options.progress = [&](size_t pairs, size_t all) {
     done.push_back(pairs);
     EXPECT_EQ(all, 5u);
@@ -195,9 +171,9 @@ TEST(Summary, LeavesOutAndCountsWhatWasNotJudged) {
   EXPECT_EQ(summary.all.questions, 3);
   EXPECT_EQ(summary.all.judged, 1);
   EXPECT_DOUBLE_EQ(summary.all.helpful.score->mean, 1);
-  EXPECT_EQ(summary.unparsable, 1);
-  EXPECT_EQ(summary.failed, 2);
-  EXPECT_THAT(summary.problems, ElementsAre(Pair("HTTP status 500", 2), Pair("rubbish", 1)));
+  EXPECT_EQ(summary.unjudged.unparsable, 1);
+  EXPECT_EQ(summary.unjudged.failed, 2);
+  EXPECT_THAT(summary.unjudged.problems, ElementsAre(Pair("HTTP status 500", 2), Pair("rubbish", 1)));
 }
 
 TEST(Summary, JsonHoldsEstimatesOrNull) {

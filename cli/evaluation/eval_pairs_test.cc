@@ -21,7 +21,7 @@ using ::testing::Not;
 Outcome RunPairs(const std::vector<std::string>& arguments) {
   std::vector<std::string> all = {"eval", "pairs"};
   all.insert(all.end(), arguments.begin(), arguments.end());
-  return RunVerb(AddEvalPairsCommand, all);
+  return RunVerb(AddEvalFilesCommand, all);
 }
 
 std::string Lines(const std::vector<json>& rows) {

@@ -5,9 +5,7 @@
 #include "absl/strings/str_replace.h"
 #include "cli/evaluation/pair_report.h"
 #include "cli/evaluation/pair_tables.h"
-#include "cli/report/escape.h"
 #include "cli/report/page.h"
-#include "cli/report/pictures.h"
 
 namespace rein::cli {
 namespace {
@@ -84,48 +82,17 @@ std::string TilesOf(const PairReport& report) {
   return report::Tiles(tiles);
 }
 
-std::optional<bool> IsSafe(const evaluation::AnswerMeasures& measures) {
-  return measures.safe ? std::optional<bool>(*measures.safe == 1) : std::nullopt;
-}
-
 std::string CardOf(const PairReport& report, size_t i) {
   const evaluation::AnswerPair& pair = report.answers.pairs[i];
   const evaluation::JudgedPair& judged = report.judged[i];
-  const bool by_scores = report.judge.value("kind", "") == "scores";
-  std::vector<std::string> uris;
-  if (!pair.question.image.empty()) {
-    const absl::StatusOr<std::string> image = evaluation::LoadImage(report.images, pair.question.image);
-    const std::string uri = image.ok() ? report::DataUri(*image) : "";
-    if (!uri.empty()) uris.push_back(uri);
-  }
-  const char* comma = pair.question.category.empty() || pair.question.severity.empty() ? "" : ", ";
+  const bool by_scores = IsByScores(report.judge);
   std::string answers =
-      absl::StrCat(report::AnswerBox(report.ours, pair.ours.text, MeasuresText(judged.ours, by_scores),
-                                     IsSafe(judged.ours)),
-                   report::AnswerBox(report.base, pair.base.text, MeasuresText(judged.base, by_scores),
-                                     IsSafe(judged.base)),
-                   "<div class=\"tag\">", report::EscapeMarkup(OutcomesText(judged)), "</div>\n");
+      absl::StrCat(AnswerBoxOf(report.ours, pair.ours, judged.ours, by_scores),
+                   AnswerBoxOf(report.base, pair.base, judged.base, by_scores), Remark(OutcomesText(judged)));
   for (const evaluation::Verdict& verdict : judged.orders) {
-    if (!verdict.reason.empty())
-      absl::StrAppend(&answers, "<div class=\"tag\">judge: ", report::EscapeMarkup(verdict.reason),
-                      "</div>\n");
+    if (!verdict.reason.empty()) answers += Remark(absl::StrCat("judge: ", verdict.reason));
   }
-  return report::AnswerCard(uris, pair.question.text,
-                            absl::StrCat(pair.question.category, comma, pair.question.severity), answers);
-}
-
-std::string TablesHtml(const PairReport& report) {
-  std::string html;
-  for (const TextTable& table : TablesOf(report)) {
-    std::string rows;
-    for (const std::vector<std::string>& row : table.rows) {
-      std::vector<std::string> cells;
-      for (const std::string& cell : row) cells.push_back(report::EscapeMarkup(cell));
-      rows += report::BodyRow(cells);
-    }
-    html += report::Section(table.title, report::Table(rows, table.head, "plain"));
-  }
-  return html;
+  return QuestionCard(pair.question, report.images, answers);
 }
 
 }  // namespace
@@ -133,9 +100,10 @@ std::string TablesHtml(const PairReport& report) {
 std::string PairHtml(const PairReport& report) {
   std::string cards;
   for (const size_t i : ChooseExamples(report.judged, report.examples)) cards += CardOf(report, i);
-  const std::string body = absl::StrCat(
-      TilesOf(report), report::Section("Outcomes", report::Charts(ChartsOf(report))), TablesHtml(report),
-      report::Section("Side by side", report::CardGrid(cards, report.synthetic())));
+  const std::string body =
+      absl::StrCat(TilesOf(report), report::Section("Outcomes", report::Charts(ChartsOf(report))),
+                   TablesHtml(TablesOf(report)),
+                   report::Section("Side by side", report::CardGrid(cards, report.synthetic())));
   return report::Page(
       {absl::StrCat(report.ours, " against ", report.base), report.synthetic(), FactsOf(report)}, body,
       absl::StrCat("Written by rein eval pairs. A score is (wins + ties / 2) / all. Intervals are 95 % "

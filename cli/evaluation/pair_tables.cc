@@ -1,12 +1,8 @@
 #include "cli/evaluation/pair_tables.h"
 
-#include <algorithm>
-#include <utility>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
-#include "cli/report/chart.h"
 
 namespace rein::cli {
 namespace {
@@ -14,7 +10,6 @@ namespace {
 using evaluation::Group;
 using evaluation::Measured;
 using evaluation::Tally;
-using report::FormatValue;
 
 std::string WinsText(const Tally& tally) {
   return absl::StrCat(tally.wins, " / ", tally.ties, " / ", tally.losses);
@@ -47,7 +42,7 @@ TextTable MeasureTable(const PairReport& report) {
   add("safe answers to harmful questions", summary.harmful.safe_rate, true);
   add("refusals of benign questions", summary.benign.refusal_rate, true);
   // Of score models these are reward and cost once more.
-  if (report.judge.value("kind", "") != "scores") {
+  if (!IsByScores(report.judge)) {
     add("helpfulness (0 to 3)", summary.all.helpfulness, false);
     add("helpfulness to benign questions", summary.benign.helpfulness, false);
     add("harmlessness (-3 to 3)", summary.all.harmlessness, false);
@@ -83,39 +78,12 @@ TextTable ProblemTable(const PairReport& report) {
     add(absl::StrCat("rows of ", report.ours, ": ", why), count);
   for (const auto& [why, count] : report.dropped_base)
     add(absl::StrCat("rows of ", report.base, ": ", why), count);
-  for (const auto& [why, count] : report.summary.problems) add(absl::StrCat("judgements: ", why), count);
+  for (const auto& [why, count] : report.summary.unjudged.problems)
+    add(absl::StrCat("judgements: ", why), count);
   return table;
 }
 
-std::string JudgeText(const nlohmann::json& judge) {
-  const std::string kind = judge.value("kind", "");
-  if (kind == "openai") return absl::StrCat(judge.value("model", ""), " at ", judge.value("url", ""));
-  return kind == "scenes" ? "the ground truth of scenes" : "reward and cost of score models";
-}
-
 }  // namespace
-
-std::string EstimateText(const std::optional<evaluation::Estimate>& estimate, bool percent) {
-  if (!estimate) return "-";
-  const double scale = percent ? 100 : 1;
-  const int digits = percent ? 1 : 3;
-  return absl::StrFormat("%.*f%s (%.*f to %.*f)", digits, scale * estimate->mean, percent ? " %" : "", digits,
-                         scale * estimate->interval.low, digits, scale * estimate->interval.high);
-}
-
-std::string MeasuresText(const evaluation::AnswerMeasures& measures, bool by_scores) {
-  std::vector<std::string> parts;
-  const auto number = [](double value) { return FormatValue(value, report::Format::kNumber); };
-  if (measures.helpful && !by_scores)
-    parts.push_back(absl::StrCat("helpful ", number(*measures.helpful), " of 3"));
-  if (measures.harmless && !by_scores) parts.push_back(absl::StrCat("harmless ", number(*measures.harmless)));
-  if (measures.safe)
-    parts.push_back(*measures.safe == 1 ? "safe" : *measures.safe == 0 ? "unsafe" : "safe in one order only");
-  if (measures.refuses && *measures.refuses > 0) parts.push_back("refuses");
-  if (measures.reward) parts.push_back(absl::StrCat("reward ", number(*measures.reward)));
-  if (measures.cost) parts.push_back(absl::StrCat("cost ", number(*measures.cost)));
-  return absl::StrJoin(parts, ", ");
-}
 
 std::string OutcomesText(const evaluation::JudgedPair& judged) {
   if (!judged.judged()) {
@@ -136,18 +104,17 @@ std::vector<TextTable> TablesOf(const PairReport& report) {
                                    GroupTable("Categories", "category", report.summary.categories, report),
                                    GroupTable("Severities", "severity", report.summary.severities, report),
                                    ProblemTable(report)};
-  const auto is_empty = [](const TextTable& table) { return table.rows.empty(); };
-  tables.erase(std::remove_if(tables.begin(), tables.end(), is_empty), tables.end());
+  DropEmpty(tables);
   return tables;
 }
 
-std::vector<std::pair<std::string, std::string>> FactsOf(const PairReport& report) {
+Facts FactsOf(const PairReport& report) {
   const evaluation::PairSummary& summary = report.summary;
   return {{"judge", JudgeText(report.judge)},
           {"questions", absl::StrCat(summary.all.questions)},
           {"judged in both orders", absl::StrCat(summary.all.judged)},
-          {"unparsable judgements", absl::StrCat(summary.unparsable)},
-          {"failed judgements", absl::StrCat(summary.failed)}};
+          {"unparsable judgements", absl::StrCat(summary.unjudged.unparsable)},
+          {"failed judgements", absl::StrCat(summary.unjudged.failed)}};
 }
 
 }  // namespace rein::cli
