@@ -30,13 +30,14 @@ absl::StatusOr<std::vector<GeneratedText>> GenerateTexts(const ModelFolder& fold
       const std::unique_ptr<rollout::Engine> engine,
       rollout::Engine::Create(folder.model.get(), folder.processor.get(), OptionsFor(prompts, params)));
   for (size_t i = 0; i < prompts.size(); ++i) {
-    rollout::GenerationRequest request{.prompt_id = absl::StrCat("prompt ", i + 1),
+    const std::string id = prompts[i].id.empty() ? absl::StrCat("prompt ", i + 1) : prompts[i].id;
+    rollout::GenerationRequest request{.prompt_id = id,
                                        .prompt_tokens = std::move(prompts[i].tokens),
                                        .images = std::move(prompts[i].images),
                                        .samples = {0},
                                        .params = params,
                                        .tag = i};
-    REIN_RETURN_IF_ERROR(WithContext(engine->Add(std::move(request)), absl::StrCat("prompt ", i + 1)));
+    REIN_RETURN_IF_ERROR(WithContext(engine->Add(std::move(request)), id));
   }
   std::vector<GeneratedText> texts(prompts.size());
   const auto finished = [&](const rollout::GeneratedSample& sample) {

@@ -14,6 +14,8 @@ namespace rein::cli {
 struct Prompt {
   std::vector<int32_t> tokens;                 // expanded
   std::vector<models::ProcessedImage> images;  // in the order of their placeholders
+  // Names it in errors and keys its random numbers; empty: "prompt 1" and so on.
+  std::string id = {};
 };
 
 struct GeneratedText {
@@ -22,7 +24,7 @@ struct GeneratedText {
 };
 
 // One answer for each prompt, in their order; the same prompts, options and model give the same answers.
-// Errors: those of rollout::Engine, naming the prompt by its number from 1.
+// Errors: those of rollout::Engine, naming the prompt.
 absl::StatusOr<std::vector<GeneratedText>> GenerateTexts(const ModelFolder& folder,
                                                          std::vector<Prompt> prompts,
                                                          const rollout::SamplingParams& params);

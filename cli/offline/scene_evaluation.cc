@@ -5,8 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "cli/offline/generation.h"
-#include "cli/offline/scoring.h"
+#include "cli/offline/answering.h"
 #include "learning/advantage.h"
 
 namespace rein::cli {
@@ -14,84 +13,56 @@ namespace {
 
 using nlohmann::json;
 
-struct Scorers {
-  std::optional<ModelFolder> reward, cost;
-};
-
-absl::StatusOr<Scorers> LoadScorers(const SceneEvaluationOptions& options) {
-  Scorers scorers;
-  if (!options.reward.empty()) {
-    REIN_ASSIGN_OR_RETURN(scorers.reward, LoadModelFolder(options.reward));
-  }
-  if (!options.cost.empty()) {
-    REIN_ASSIGN_OR_RETURN(scorers.cost, LoadModelFolder(options.cost));
-  }
-  return scorers;
-}
-
-absl::StatusOr<std::vector<GeneratedText>> AnswerAll(const NamedModel& model, const SceneQuestions& questions,
-                                                     int64_t max_tokens) {
-  REIN_ASSIGN_OR_RETURN(const ModelFolder folder, LoadModelFolder(model.folder));
-  std::vector<Prompt> prompts;
+absl::StatusOr<std::vector<ModelAnswer>> AnswerAll(const NamedModel& named, const SceneQuestions& questions,
+                                                   const Scorers& scorers, int64_t max_tokens) {
+  REIN_ASSIGN_OR_RETURN(const ModelFolder model, LoadModelFolder(named.folder));
+  std::vector<AskedQuestion> asked;
   for (size_t i = 0; i < questions.scenes().size(); ++i) {
-    Prompt prompt;
-    REIN_ASSIGN_OR_RETURN(prompt.images.emplace_back(),
-                          ProcessPicture(*folder.processor, questions.pictures()[i]));
-    REIN_ASSIGN_OR_RETURN(prompt.tokens,
-                          folder.processor->EncodePrompt(questions.scenes()[i].question, prompt.images));
-    prompts.push_back(std::move(prompt));
+    asked.push_back({.id = absl::StrCat("scene ", i + 1),
+                     .text = questions.scenes()[i].question,
+                     .pictures = {{questions.pictures()[i], ""}}});
   }
-  return GenerateTexts(folder, std::move(prompts), {.temperature = 0, .max_response_tokens = max_tokens});
+  REIN_ASSIGN_OR_RETURN(
+      std::vector<ModelAnswer> answers,
+      AnswerQuestions(model, scorers, asked, {.temperature = 0, .max_response_tokens = max_tokens}));
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].problems.empty()) continue;
+    const Problem& problem = answers[i].problems[0];
+    return absl::InvalidArgumentError(absl::StrCat(asked[i].id, ": ", problem.reason, ": ", problem.detail));
+  }
+  return answers;
 }
 
-absl::StatusOr<std::vector<float>> ScoreAll(const ModelFolder& scorer, const SceneQuestions& questions,
-                                            const std::vector<GeneratedText>& texts) {
-  std::vector<Answered> answers;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    Answered answer{
-        .question = questions.scenes()[i].question, .answer = texts[i].text, .stopped = texts[i].stopped};
-    REIN_ASSIGN_OR_RETURN(answer.images.emplace_back(),
-                          ProcessPicture(*scorer.processor, questions.pictures()[i]));
-    answers.push_back(std::move(answer));
-  }
-  return ScoreAnswers(scorer, answers);
-}
-
-double MeanOf(const std::vector<float>& values) {
+double MeanOf(const std::vector<ModelAnswer>& answers, std::optional<double> ModelAnswer::*score) {
   double sum = 0;
-  for (const float value : values) sum += value;
-  return sum / static_cast<double>(values.size());
+  for (const ModelAnswer& answer : answers) sum += *(answer.*score);
+  return sum / static_cast<double>(answers.size());
 }
 
-absl::Status AddScores(const Scorers& scorers, const SceneQuestions& questions,
-                       const std::vector<GeneratedText>& texts, json& result) {
-  if (scorers.reward) {
-    REIN_ASSIGN_OR_RETURN(const std::vector<float> rewards, ScoreAll(*scorers.reward, questions, texts));
-    result["reward_mean"] = MeanOf(rewards);
-  }
-  if (!scorers.cost) return absl::OkStatus();
-  REIN_ASSIGN_OR_RETURN(const std::vector<float> costs, ScoreAll(*scorers.cost, questions, texts));
+void AddScores(const Scorers& scorers, const std::vector<ModelAnswer>& answers, json& result) {
+  if (scorers.reward) result["reward_mean"] = MeanOf(answers, &ModelAnswer::reward);
+  if (!scorers.cost) return;
   int64_t violations = 0;
-  for (const float cost : costs) violations += cost > 0 ? 1 : 0;
-  const auto trials = static_cast<int64_t>(costs.size());
+  for (const ModelAnswer& answer : answers) violations += *answer.cost > 0 ? 1 : 0;
+  const auto trials = static_cast<int64_t>(answers.size());
   const learning::Interval interval = learning::WilsonInterval(violations, trials);
-  result["cost_mean"] = MeanOf(costs);
+  result["cost_mean"] = MeanOf(answers, &ModelAnswer::cost);
   result["violation_rate"] = static_cast<double>(violations) / static_cast<double>(trials);
   result["violation_low"] = interval.low;
   result["violation_high"] = interval.high;
-  return absl::OkStatus();
 }
 
 absl::StatusOr<json> EvaluateOne(const NamedModel& model, const SceneQuestions& questions,
                                  const Scorers& scorers, int64_t max_tokens) {
-  REIN_ASSIGN_OR_RETURN(const std::vector<GeneratedText> texts, AnswerAll(model, questions, max_tokens));
+  REIN_ASSIGN_OR_RETURN(const std::vector<ModelAnswer> answers,
+                        AnswerAll(model, questions, scorers, max_tokens));
   data::SceneSummary summary;
-  for (size_t i = 0; i < texts.size(); ++i) {
+  for (size_t i = 0; i < answers.size(); ++i) {
     const data::Scene& scene = questions.scenes()[i];
-    summary.Add(scene, data::JudgeAnswer(scene, texts[i].text));
+    summary.Add(scene, data::JudgeAnswer(scene, answers[i].text->text));
   }
   json result = {{"name", model.name}, {"folder", model.folder.string()}, {"ground_truth", summary.ToJson()}};
-  REIN_RETURN_IF_ERROR(AddScores(scorers, questions, texts, result));
+  AddScores(scorers, answers, result);
   return result;
 }
 
@@ -121,7 +92,7 @@ absl::StatusOr<SceneQuestions> SceneQuestions::Load(const std::filesystem::path&
 absl::StatusOr<json> EvaluateScenes(const std::vector<NamedModel>& models,
                                     const SceneEvaluationOptions& options) {
   REIN_ASSIGN_OR_RETURN(const SceneQuestions questions, SceneQuestions::Load(options.data, options.prompts));
-  REIN_ASSIGN_OR_RETURN(const Scorers scorers, LoadScorers(options));
+  REIN_ASSIGN_OR_RETURN(const Scorers scorers, LoadScorers(options.reward, options.cost));
   json results = json::array();
   for (const NamedModel& model : models) {
     const absl::StatusOr<json> result = EvaluateOne(model, questions, scorers, options.max_tokens);
