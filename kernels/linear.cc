@@ -3,10 +3,12 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/dispatch.h"
 #include "kernels/linear_cpu.h"
 #include "kernels/ops.h"
+#include "kernels/precision.h"
 
 namespace rein::kernels {
 namespace {
@@ -18,6 +20,8 @@ using OptionalTensor = std::optional<at::Tensor>;
 constexpr int64_t kFewRows = 64;            // up to here the weights are read as they are
 constexpr int64_t kPanelValues = 1 << 20;   // weights in float32 at a time, 4 MiB
 constexpr int64_t kParallelWork = 1 << 18;  // multiplications that are worth a thread
+
+thread_local c10::ScalarType product_dtype = at::kFloat;
 
 // What ATen asks before it gives a product of bfloat16 matrices to oneDNN; without it they are multiplied
 // value by value.
@@ -118,19 +122,29 @@ bool IsOurs(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bia
   return fits(x) && fits(weight) && (!bias.defined() || fits(bias)) && !ProcessorHasBfloat16();
 }
 
-}  // namespace
-
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  TORCH_CHECK(x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1), "Linear: x must be [..., ",
-              weight.dim() == 2 ? weight.size(1) : 0, "], got ", x.sizes());
-  TORCH_CHECK(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)),
-              "Linear: bias must be [", weight.size(0), "]");
+at::Tensor Product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   const OptionalTensor optional_bias = bias.defined() ? OptionalTensor(bias) : OptionalTensor();
   if (!IsOurs(x, weight, bias)) return at::linear(x, weight, optional_bias);
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = weight.size(0);
   const at::Tensor rows = x.reshape({-1, x.size(-1)}).contiguous();
   return Bfloat16LinearFunction::apply(rows, weight.contiguous(), optional_bias).view(shape);
+}
+
+}  // namespace
+
+ProductPrecision::ProductPrecision(c10::ScalarType dtype) : outer_(std::exchange(product_dtype, dtype)) {}
+
+ProductPrecision::~ProductPrecision() { product_dtype = outer_; }
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  TORCH_CHECK(x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1), "Linear: x must be [..., ",
+              weight.dim() == 2 ? weight.size(1) : 0, "], got ", x.sizes());
+  TORCH_CHECK(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)),
+              "Linear: bias must be [", weight.size(0), "]");
+  if (product_dtype == at::kFloat || weight.scalar_type() != at::kFloat) return Product(x, weight, bias);
+  return Product(x.to(product_dtype), weight.to(product_dtype),
+                 bias.defined() ? bias.to(product_dtype) : bias);
 }
 
 }  // namespace rein::kernels

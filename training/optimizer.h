@@ -22,7 +22,8 @@ struct OptimizerOptions {
   double weight_decay = 0.0;  // decoupled; not on biases and norms
   double gradient_clip = 1.0;
   int64_t micro_batch_tokens = 4096;
-  bool checkpoint_activations = false;  // see VisionLanguageModel::CheckpointActivations
+  bool checkpoint_activations = false;    // see VisionLanguageModel::CheckpointActivations
+  at::ScalarType precision = at::kFloat;  // of the products of linear layers (kernels/precision.h)
 };
 
 // Learning rate of step `step` (counted from 0) of `total_steps`: linear warm-up over ceil(warmup_ratio *
@@ -49,6 +50,7 @@ class AdamW {
   double GradientNorm() const;
 
   int64_t steps() const { return steps_; }
+  const OptimizerOptions& options() const { return options_; }
   const models::NamedTensors& parameters() const { return parameters_; }
   // Those that there are.
   std::vector<at::Tensor> moments() const;

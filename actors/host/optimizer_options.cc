@@ -23,7 +23,8 @@ training::OptimizerOptions ToOptimizerOptions(const v1::Optimizer& optimizer) {
           .weight_decay = optimizer.weight_decay(),
           .gradient_clip = optimizer.gradient_clip(),
           .micro_batch_tokens = optimizer.micro_batch_tokens(),
-          .checkpoint_activations = optimizer.checkpoint_activations()};
+          .checkpoint_activations = optimizer.checkpoint_activations(),
+          .precision = optimizer.precision() == "bfloat16" ? at::kBFloat16 : at::kFloat};
 }
 
 models::LoraOptions ToLoraOptions(const v1::Lora& lora, uint64_t seed) {

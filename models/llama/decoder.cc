@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/ops.h"
+#include "kernels/precision.h"
 #include "models/recomputed.h"
 
 namespace rein::models {
@@ -57,7 +58,10 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, const DecoderNames& names,
 
 at::Tensor LlamaDecoder::Embed(const at::Tensor& ids) const { return at::embedding(embedding_, ids); }
 
-at::Tensor LlamaDecoder::Logits(const at::Tensor& hidden) const { return kernels::Linear(hidden, head_); }
+at::Tensor LlamaDecoder::Logits(const at::Tensor& hidden) const {
+  const kernels::ProductPrecision whole(at::kFloat);
+  return kernels::Linear(hidden, head_);
+}
 
 void LlamaDecoder::ExtendTables(int64_t positions) {
   const at::NoGradGuard no_grad;

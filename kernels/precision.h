@@ -1,0 +1,22 @@
+// In which dtype linear layers multiply: mixed precision, as torch.autocast does it.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+namespace rein::kernels {
+
+// While one lives, Linear rounds float32 inputs and weights to `dtype` before it multiplies (kFloat: it does
+// not) and gives results in that dtype, on this thread and in backward passes that this thread runs.
+// Gradients reach float32 weights in float32. The innermost one counts.
+class ProductPrecision {
+ public:
+  explicit ProductPrecision(c10::ScalarType dtype);
+  ~ProductPrecision();
+  ProductPrecision(const ProductPrecision&) = delete;
+  ProductPrecision& operator=(const ProductPrecision&) = delete;
+
+ private:
+  const c10::ScalarType outer_;
+};
+
+}  // namespace rein::kernels
