@@ -42,6 +42,20 @@ absl::StatusOr<Corpus> Corpus::Load(const std::filesystem::path& path, const mod
   return corpus;
 }
 
+uint32_t Corpus::checksum() const {
+  uint32_t crc = 0;
+  const auto add = [&crc](const std::vector<int32_t>& tokens) {
+    const absl::string_view bytes(reinterpret_cast<const char*>(tokens.data()),
+                                  tokens.size() * sizeof(int32_t));
+    crc = Crc32c(bytes, Crc32c(absl::StrCat(tokens.size(), " "), crc));
+  };
+  for (const CorpusRow& row : rows_) {
+    for (const auto* tokens : {&row.prompt, &row.responses[0], &row.responses[1]}) add(*tokens);
+    for (const int picture : row.pictures) crc = Crc32c(pictures_[picture].digest, crc);
+  }
+  return crc;
+}
+
 absl::Status Corpus::Add(data::PreferenceRow row, const models::ModelShape& shape,
                          const CorpusLimits& limits) {
   CorpusRow added;
@@ -73,16 +87,18 @@ absl::Status Corpus::Add(data::PreferenceRow row, const models::ModelShape& shap
 
 absl::StatusOr<Corpus::Picture> Corpus::AddPicture(std::string encoded, int* index,
                                                    const CorpusLimits& limits) {
-  const auto [entry, is_new] = by_digest_.try_emplace(Sha256Hex(encoded), static_cast<int>(pictures_.size()));
+  const std::string digest = Sha256Hex(encoded);
+  const auto [entry, is_new] = by_digest_.try_emplace(digest, static_cast<int>(pictures_.size()));
   *index = entry->second;
   if (!is_new) return PictureAt(*index);
   REIN_ASSIGN_OR_RETURN(const Picture picture, Process(encoded));
   const int64_t bytes = static_cast<int64_t>(picture->pixels.nbytes());
   if (pixel_bytes_ + bytes <= limits.pixel_bytes) {
     pixel_bytes_ += bytes;
-    pictures_.push_back({picture, {}});
+    pictures_.push_back({picture, digest, {}});
   } else {
-    pictures_.push_back({nullptr, std::move(encoded)});
+    pictures_.push_back({nullptr, digest, picture});
+    REIN_RETURN_IF_ERROR(encoded_.Keep(digest, std::move(encoded)));
   }
   return picture;
 }
@@ -96,7 +112,11 @@ absl::StatusOr<Corpus::Picture> Corpus::Process(const std::string& encoded) cons
 absl::StatusOr<Corpus::Picture> Corpus::PictureAt(int index) const {
   const StoredPicture& picture = pictures_[index];
   if (picture.ready) return picture.ready;
-  return Process(picture.encoded);
+  if (Picture in_use = picture.in_use.lock()) return in_use;
+  REIN_ASSIGN_OR_RETURN(const data::PictureStore::Encoded encoded, encoded_.Get(picture.digest));
+  REIN_ASSIGN_OR_RETURN(Picture processed, Process(*encoded));
+  picture.in_use = processed;
+  return processed;
 }
 
 absl::StatusOr<Sequence> Corpus::SequenceOf(const CorpusRow& row, int answer) const {

@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "data/picture_store.h"
 #include "data/preferences.h"
 #include "models/processor.h"
 #include "models/vision_language_model.h"
@@ -31,8 +32,9 @@ struct CorpusRow {
 };
 
 struct CorpusLimits {
-  // Pixels kept ready; pictures beyond are kept encoded and processed again whenever they are needed.
-  int64_t pixel_bytes = int64_t{2} << 30;
+  // Pixels kept ready; pictures beyond are kept encoded in a file (data::PictureStore) and processed again
+  // whenever they are needed.
+  int64_t pixel_bytes = int64_t{256} << 20;
 };
 
 // Every row tokenised and every distinct picture (by digest) decoded once.
@@ -49,15 +51,21 @@ class Corpus {
   // Rows that were read but cannot be used: see data::ReadPreferences, and too long.
   int64_t dropped() const { return dropped_; }
   int64_t pictures() const { return static_cast<int64_t>(pictures_.size()); }
+  // Of all tokens and pictures.
+  uint32_t checksum() const;
+  // Bytes of encoded pictures in the file.
+  int64_t spilled_bytes() const { return encoded_.spilled_bytes(); }
 
-  // Prompt, pictures and answer 0 or 1 of a row.
+  // Prompt, pictures and answer 0 or 1 of a row. Sequences that live at the same time share their pictures.
+  // One thread.
   absl::StatusOr<Sequence> SequenceOf(const CorpusRow& row, int answer) const;
 
  private:
   using Picture = std::shared_ptr<const models::ProcessedImage>;
   struct StoredPicture {
-    Picture ready;        // null: over the limit
-    std::string encoded;  // only where not ready
+    Picture ready;  // null: over the limit
+    std::string digest;
+    mutable std::weak_ptr<const models::ProcessedImage> in_use;  // only where not ready
   };
 
   explicit Corpus(const models::Processor* processor) : processor_(processor) {}
@@ -69,7 +77,8 @@ class Corpus {
   const models::Processor* processor_;
   std::vector<CorpusRow> rows_;
   std::vector<StoredPicture> pictures_;
-  std::map<std::string, int> by_digest_;
+  std::unordered_map<std::string, int> by_digest_;
+  data::PictureStore encoded_{/*memory_bytes=*/0};  // those that are not ready
   int64_t pixel_bytes_ = 0;
   int64_t seen_ = 0, dropped_ = 0;
 };

@@ -1,6 +1,5 @@
 // Direct preference optimisation; declared in supervised.h.
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <array>
@@ -15,7 +14,6 @@
 #include "learning/tensor/losses.h"
 #include "training/guard.h"
 #include "training/offline.h"
-#include "training/packing.h"
 #include "training/pairs.h"
 #include "training/ranking.h"
 #include "training/supervised.h"
@@ -38,24 +36,16 @@ absl::StatusOr<PairLogProbs> LogProbs(SequenceForward& forward, const Corpus& co
                         forward.Run(Pointers(sequences), Positions::kPredictResponse));
   const at::Tensor tokens =
       kernels::LogProbAndEntropy(forward.model().Logits(output.hidden), output.targets, 1.0, {}).logprob;
-  std::vector<int64_t> lengths;
-  for (const Sequence& sequence : sequences)
-    lengths.push_back(static_cast<int64_t>(sequence.response.size()));
-  std::vector<at::Tensor> sums;
-  for (const at::Tensor& answer : tokens.split_with_sizes(lengths)) sums.push_back(answer.sum());
-  const std::vector<at::Tensor> halves = at::stack(sums).chunk(2);
+  const std::vector<at::Tensor> halves = SumsBySequence(tokens, sequences).to(at::kFloat).chunk(2);
   return PairLogProbs{halves[0], halves[1]};
 }
 
 // The reference's log-probabilities of every pair that training and evaluation will see.
 class ReferenceLogProbs {
  public:
-  absl::Status Add(SequenceForward& forward, const Corpus& corpus, const Rows& rows, FirstAnswerFn chosen) {
-    const c10::NoGradGuard no_grad;
-    REIN_ASSIGN_OR_RETURN(const PairLogProbs part, LogProbs(forward, corpus, rows, chosen));
-    const std::vector<float> first = ToVector(part.chosen), second = ToVector(part.rejected);
+  void Add(const Rows& rows, const PairLogProbs& logprobs) {
+    const std::vector<float> first = ToVector(logprobs.chosen), second = ToVector(logprobs.rejected);
     for (size_t i = 0; i < rows.size(); ++i) values_[rows[i]] = {first[i], second[i]};
-    return absl::OkStatus();
   }
 
   PairLogProbs Of(const Rows& rows, at::Device device) const {
@@ -81,17 +71,12 @@ class DpoTask {
 
   // Loads the reference, asks it, and lets it go.
   absl::Status AskReference() {
-    const std::filesystem::path& folder = options_.reference.empty() ? options_.model : options_.reference;
-    REIN_ASSIGN_OR_RETURN(const auto processor, models::Processor::Load(folder));
-    REIN_ASSIGN_OR_RETURN(const auto model, LoadModelOf(options_, folder));
-    if (processor->tokenizer_digest() != training_.processor().tokenizer_digest()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "reference ", folder.string(), " has another tokenizer than ", options_.model.string(),
-          ": log-probabilities of other tokens cannot be compared; name a model of the same family"));
-    }
+    std::unique_ptr<models::VisionLanguageModel> model;
+    REIN_RETURN_IF_ERROR(training_.ranks().Agree(Guarded([&] { return LoadReference(model); })));
     SequenceForward forward(model.get(), /*reuse_features=*/true);
     const Rows rows = training_.RowsAhead();
-    LogInfo(absl::StrCat("computing log-probabilities of ", rows.size(), " pairs under ", folder.string()));
+    LogInfo(absl::StrCat("computing log-probabilities of ", rows.size(), " pairs under ",
+                         model->source().string()));
     const auto is_training_row = [&](const CorpusRow* row) { return OfTrainingData(row); };
     const auto middle = std::find_if_not(rows.begin(), rows.end(), is_training_row);
     REIN_RETURN_IF_ERROR(Ask(forward, training_.training_rows(), Rows(rows.begin(), middle)));
@@ -112,29 +97,49 @@ class DpoTask {
   }
 
   absl::StatusOr<Metrics> Evaluate(const Corpus& corpus, const Rows& rows) {
+    REIN_ASSIGN_OR_RETURN(const PairLogProbs policy, LogProbsOfAll(forward(), corpus, rows));
     Metrics metrics;
-    for (const MicroBatch& items : PackByTokens(PairTokens(rows), training_.micro_batch_tokens())) {
-      const Rows some = Slice(rows, items.begin, items.end);
-      const double share = static_cast<double>(some.size()) / static_cast<double>(rows.size());
-      REIN_ASSIGN_OR_RETURN(const PairLogProbs policy, LogProbs(forward(), corpus, some, chosen_));
-      metrics["loss"] += share * Loss(policy, some, share, metrics).item<double>();
-    }
+    metrics["loss"] = Loss(policy, rows, /*share=*/1, metrics).item<double>();
     return metrics;
   }
 
  private:
-  SequenceForward& forward() { return training_.forward(); }
+  SequenceForward& forward() const { return training_.forward(); }
 
   bool OfTrainingData(const CorpusRow* row) const {
     const std::vector<CorpusRow>& rows = training_.training_rows().rows();
     return row >= rows.data() && row < rows.data() + rows.size();
   }
 
-  absl::Status Ask(SequenceForward& forward, const Corpus& corpus, const Rows& rows) {
-    for (const MicroBatch& items : PackByTokens(PairTokens(rows), training_.micro_batch_tokens())) {
-      REIN_RETURN_IF_ERROR(reference_.Add(forward, corpus, Slice(rows, items.begin, items.end), chosen_));
+  absl::Status LoadReference(std::unique_ptr<models::VisionLanguageModel>& model) const {
+    const std::filesystem::path& folder = options_.reference.empty() ? options_.model : options_.reference;
+    REIN_ASSIGN_OR_RETURN(const auto processor, models::Processor::Load(folder));
+    REIN_ASSIGN_OR_RETURN(model, LoadModelOf(options_, folder));
+    if (processor->tokenizer_digest() != training_.processor().tokenizer_digest()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "reference ", folder.string(), " has another tokenizer than ", options_.model.string(),
+          ": log-probabilities of other tokens cannot be compared; name a model of the same family"));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status Ask(SequenceForward& forward, const Corpus& corpus, const Rows& rows) {
+    if (rows.empty()) return absl::OkStatus();
+    REIN_ASSIGN_OR_RETURN(const PairLogProbs logprobs, LogProbsOfAll(forward, corpus, rows));
+    reference_.Add(rows, logprobs);
+    return absl::OkStatus();
+  }
+
+  // Without gradients, divided over the ranks.
+  absl::StatusOr<PairLogProbs> LogProbsOfAll(SequenceForward& forward, const Corpus& corpus,
+                                             const Rows& rows) const {
+    const auto values = [&](const Rows& some) -> absl::StatusOr<at::Tensor> {
+      REIN_ASSIGN_OR_RETURN(const PairLogProbs part, LogProbs(forward, corpus, some, chosen_));
+      return at::stack({part.chosen, part.rejected}, 1);
+    };
+    REIN_ASSIGN_OR_RETURN(const at::Tensor columns, training_.ValuesOf(rows, PairTokens(rows), values));
+    const at::Tensor logprobs = columns.to(this->forward().device(), at::kFloat);
+    return PairLogProbs{logprobs.select(1, 0), logprobs.select(1, 1)};
   }
 
   // The mean over `rows`; adds what they have to say to `metrics`, weighted by their share of the batch.

@@ -12,8 +12,12 @@
 #include "base/file.h"
 #include "base/log_line.h"
 #include "base/status.h"
+#include "collectives/staged_weights.h"
+#include "kernels/precision.h"
 #include "models/folder.h"
 #include "training/guard.h"
+#include "training/packing.h"
+#include "training/pairs.h"
 #include "training/trainable.h"
 
 namespace rein::training {
@@ -78,7 +82,13 @@ nlohmann::json OptimizerSettings(const OptimizerOptions& options) {
           {"epsilon", options.epsilon},
           {"weight_decay", options.weight_decay},
           {"gradient_clip", options.gradient_clip},
-          {"micro_batch_tokens", options.micro_batch_tokens}};
+          {"micro_batch_tokens", options.micro_batch_tokens},
+          {"precision", c10::toString(options.precision)}};
+}
+
+// By which rows are divided over ranks: of the sequences that are computed of each.
+std::vector<int64_t> TokensOf(const OfflineTraining::Rows& rows, data::Need need) {
+  return need == data::Need::kAnswer ? FirstAnswerTokens(rows) : PairTokens(rows);
 }
 
 nlohmann::json LoraSettings(const models::LoraOptions& options) {
@@ -100,20 +110,21 @@ absl::StatusOr<std::unique_ptr<models::VisionLanguageModel>> LoadModelOf(const O
 absl::StatusOr<std::unique_ptr<OfflineTraining>> OfflineTraining::Create(const OfflineOptions& options,
                                                                          const OfflineKind& kind) {
   return Guarded([&]() -> absl::StatusOr<std::unique_ptr<OfflineTraining>> {
-    REIN_RETURN_IF_ERROR(CheckOptions(options));
     std::unique_ptr<OfflineTraining> training(new OfflineTraining(options, kind));
-    REIN_RETURN_IF_ERROR(CheckStates(training->folder_, options.resume));
-    REIN_RETURN_IF_ERROR(training->Load());
+    REIN_RETURN_IF_ERROR(training->ranks().Agree(Guarded([&] { return training->Load(); })));
+    REIN_RETURN_IF_ERROR(training->CheckRanksAreAlike());
     return training;
   });
 }
 
 absl::Status OfflineTraining::Load() {
+  REIN_RETURN_IF_ERROR(CheckOptions(options_));
+  REIN_RETURN_IF_ERROR(CheckStates(folder_, options_.resume));
   if (options_.resume) start_ = folder_.NewestState();
   REIN_ASSIGN_OR_RETURN(processor_, models::Processor::Load(options_.model));
   REIN_RETURN_IF_ERROR(LoadModel());
   const auto load = [&](const fs::path& data) {
-    return Corpus::Load(data, *processor_, model_->shape(), {}, kind_.need);
+    return Corpus::Load(data, *processor_, model_->shape(), {options_.picture_bytes}, kind_.need);
   };
   REIN_ASSIGN_OR_RETURN(corpus_, load(options_.data));
   if (!options_.evaluation.empty()) {
@@ -168,30 +179,59 @@ nlohmann::json OfflineTraining::Settings() const {
   return settings;
 }
 
+// Other data, weights or settings on some rank would give no error but another model.
+absl::Status OfflineTraining::CheckRanksAreAlike() const {
+  if (ranks().world() == 1) return absl::OkStatus();
+  nlohmann::json mine = Settings();
+  // Hosts may keep the same files in other places.
+  for (const char* path : {"model", "data", "evaluation", "reference"}) mine.erase(path);
+  mine["data"] = {training_rows().checksum(), evaluation_rows().checksum()};
+  mine["model"] = collectives::Fingerprint(model_->tensors());
+  REIN_ASSIGN_OR_RETURN(const std::vector<std::string> all, ranks().Gather(mine.dump()));
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    const std::vector<std::string> differences =
+        Differences(nlohmann::json::parse(all[0]), nlohmann::json::parse(all[rank]));
+    if (differences.empty()) continue;
+    return absl::InvalidArgumentError(absl::StrCat("rank ", rank, " has other values than rank 0 of ",
+                                                   absl::StrJoin(differences, ", "),
+                                                   ": give all ranks the same file, model and data"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Metrics> OfflineTraining::Run(const Task& task, const TrainProgressFn& progress) {
   return Guarded([&]() -> absl::StatusOr<Metrics> {
-    REIN_RETURN_IF_ERROR(folder_.OpenLogs(start_));
-    // A training that was cut off may have gone beyond its state.
-    folder_.KeepOnly(start_, best_.step);
+    REIN_RETURN_IF_ERROR(ranks().OnFirst([&]() -> absl::Status {
+      REIN_RETURN_IF_ERROR(folder_.OpenLogs(start_));
+      // A training that was cut off may have gone beyond its state.
+      folder_.KeepOnly(start_, best_.step);
+      return absl::OkStatus();
+    }));
     data::EpochOrder order(options_.seed, corpus_->rows().size());
     Metrics last;
     for (int64_t step = start_ + 1; step <= options_.steps; ++step) {
       REIN_ASSIGN_OR_RETURN(Metrics metrics, Step(task, step - 1, order));
-      const bool is_last = step == options_.steps;
-      if (is_last || (options_.evaluate_every > 0 && step % options_.evaluate_every == 0)) {
+      const bool evaluates =
+          step == options_.steps || (options_.evaluate_every > 0 && step % options_.evaluate_every == 0);
+      if (evaluates) {
         REIN_ASSIGN_OR_RETURN(last, Evaluate(task));
         for (const auto& [name, value] : last) metrics["evaluation_" + name] = value;
-        REIN_RETURN_IF_ERROR(KeepIfBest(step, last));
       }
-      REIN_RETURN_IF_ERROR(folder_.Log(step, metrics));
-      if (!is_last && options_.save_every > 0 && step % options_.save_every == 0) {
-        REIN_RETURN_IF_ERROR(SaveState(step));
-      }
+      const bool is_best = evaluates && IsBest(last);
+      if (is_best) best_ = {step, last};
+      REIN_RETURN_IF_ERROR(ranks().OnFirst([&] { return Record(step, metrics, is_best); }));
       if (progress) progress({step, options_.steps, metrics});
     }
-    REIN_RETURN_IF_ERROR(WriteOutput());
+    REIN_RETURN_IF_ERROR(ranks().OnFirst([&] { return WriteOutput(); }));
     return options_.keep_best ? best_.metrics : last;
   });
+}
+
+absl::Status OfflineTraining::Record(int64_t step, const Metrics& metrics, bool is_best) {
+  if (is_best) REIN_RETURN_IF_ERROR(KeepBest());
+  REIN_RETURN_IF_ERROR(folder_.Log(step, metrics));
+  const bool saves = step < options_.steps && options_.save_every > 0 && step % options_.save_every == 0;
+  return saves ? SaveState(step) : absl::OkStatus();
 }
 
 OfflineTraining::Rows OfflineTraining::RowsOf(int64_t step, data::EpochOrder& order) const {
@@ -231,12 +271,26 @@ OfflineTraining::Rows OfflineTraining::RowsAhead() const {
   return rows;
 }
 
+std::vector<size_t> OfflineTraining::ItemsOfRank(absl::Span<const int64_t> tokens) const {
+  return DivideByTokens(tokens, static_cast<size_t>(ranks().world()))[ranks().rank()];
+}
+
 absl::StatusOr<Metrics> OfflineTraining::Step(const Task& task, int64_t step, data::EpochOrder& order) {
+  const Rows all = RowsOf(step, order);
+  Rows mine;
+  for (const size_t i : ItemsOfRank(TokensOf(all, kind_.need))) mine.push_back(all[i]);
+  const auto weight = [&](const Rows& rows) {
+    return task.weight ? task.weight(rows) : static_cast<double>(rows.size());
+  };
   Metrics metrics;
-  REIN_ASSIGN_OR_RETURN(const LossPart part, task.loss(*corpus_, RowsOf(step, order), metrics));
+  absl::StatusOr<LossPart> part = Guarded([&] { return task.loss(*corpus_, mine, metrics); });
+  REIN_RETURN_IF_ERROR(ranks().Agree(part.status()));
+  part->share = weight(mine) / weight(all);
   REIN_ASSIGN_OR_RETURN(const StepOutcome outcome,
-                        TakeStep(*optimizer_, lora_.get(), absl::MakeSpan(&part, 1), micro_batch_tokens(),
-                                 options_.steps, nullptr));
+                        TakeStep(*optimizer_, lora_.get(), absl::MakeSpan(&*part, 1), micro_batch_tokens(),
+                                 options_.steps, nullptr, ranks_));
+  for (auto& [name, value] : metrics) value *= part->share;
+  REIN_ASSIGN_OR_RETURN(metrics, ranks().Sum(metrics));
   metrics["loss"] = outcome.losses[0];
   metrics["learning_rate"] = outcome.update.learning_rate;
   metrics["rows_dropped"] = static_cast<double>(corpus_->dropped());
@@ -244,19 +298,59 @@ absl::StatusOr<Metrics> OfflineTraining::Step(const Task& task, int64_t step, da
   return metrics;
 }
 
+absl::StatusOr<at::Tensor> OfflineTraining::ValuesOfRank(const Rows& rows, absl::Span<const int64_t> tokens,
+                                                         const RowValuesFn& values) const {
+  const c10::NoGradGuard no_grad;
+  const kernels::ProductPrecision precision(options_.optimizer.precision);
+  Rows mine;
+  std::vector<int64_t> my_tokens;
+  for (const size_t i : ItemsOfRank(tokens)) {
+    mine.push_back(rows[i]);
+    my_tokens.push_back(tokens[i]);
+  }
+  std::vector<at::Tensor> parts;
+  for (const MicroBatch& items : PackByTokens(my_tokens, micro_batch_tokens())) {
+    REIN_ASSIGN_OR_RETURN(const at::Tensor part, values(Slice(mine, items.begin, items.end)));
+    parts.push_back(part.to(at::kCPU, at::kDouble));
+  }
+  return parts.empty() ? at::empty({0, 0}, at::kDouble) : at::cat(parts).contiguous();
+}
+
+absl::StatusOr<at::Tensor> OfflineTraining::ValuesOf(const Rows& rows, absl::Span<const int64_t> tokens,
+                                                     const RowValuesFn& values) const {
+  absl::StatusOr<at::Tensor> mine = Guarded([&] { return ValuesOfRank(rows, tokens, values); });
+  REIN_RETURN_IF_ERROR(ranks().Agree(mine.status()));
+  const std::string bytes(static_cast<const char*>(mine->const_data_ptr()), mine->nbytes());
+  REIN_ASSIGN_OR_RETURN(std::vector<std::string> parts, ranks().Gather(bytes));
+  const std::vector<std::vector<size_t>> divided = DivideByTokens(tokens, parts.size());
+  at::Tensor all;
+  for (size_t rank = 0; rank < parts.size(); ++rank) {
+    if (divided[rank].empty()) continue;
+    const std::vector<int64_t> indices(divided[rank].begin(), divided[rank].end());
+    const auto part = at::from_blob(parts[rank].data(),
+                                    {static_cast<int64_t>(parts[rank].size() / sizeof(double))}, at::kDouble)
+                          .view({static_cast<int64_t>(indices.size()), -1});
+    if (!all.defined()) all = at::empty({static_cast<int64_t>(rows.size()), part.size(1)}, at::kDouble);
+    all.index_copy_(0, at::tensor(indices, at::kLong), part);
+  }
+  return all;
+}
+
 absl::StatusOr<Metrics> OfflineTraining::Evaluate(const Task& task) const {
   const c10::NoGradGuard no_grad;
   return task.evaluate(evaluation_rows(), RowsOfEvaluation());
 }
 
-absl::Status OfflineTraining::KeepIfBest(int64_t step, const Metrics& evaluation) {
-  if (!options_.keep_best) return absl::OkStatus();
-  if (best_.step > 0 && evaluation.at("loss") >= best_.metrics.at("loss")) return absl::OkStatus();
-  REIN_RETURN_IF_ERROR(
-      TrainingFolder::Commit(folder_.Best(step), [&](const fs::path& folder) { return WriteModel(folder); }));
-  best_ = {step, evaluation};
+bool OfflineTraining::IsBest(const Metrics& evaluation) const {
+  if (!options_.keep_best) return false;
+  return best_.step == 0 || evaluation.at("loss") < best_.metrics.at("loss");
+}
+
+absl::Status OfflineTraining::KeepBest() {
+  REIN_RETURN_IF_ERROR(TrainingFolder::Commit(folder_.Best(best_.step),
+                                              [&](const fs::path& folder) { return WriteModel(folder); }));
   // Until the next state is saved, a resumed training needs the best model that the last one names.
-  if (options_.save_every == 0) folder_.KeepOnly(0, step);
+  if (options_.save_every == 0) folder_.KeepOnly(0, best_.step);
   return absl::OkStatus();
 }
 
@@ -274,6 +368,7 @@ absl::Status OfflineTraining::SaveState(int64_t step) {
     const nlohmann::json state = {{"format", 1},
                                   {"step", step},
                                   {"settings", Settings()},
+                                  {"ranks", ranks().world()},
                                   {"best_step", best_.step},
                                   {"best_metrics", best_.metrics}};
     return WriteFileAtomically(folder / "state.json", state.dump(2) + "\n");
@@ -304,6 +399,10 @@ absl::Status OfflineTraining::ReadState() {
   if (kind_.companion != nullptr) REIN_RETURN_IF_ERROR(kind_.companion->Load(folder));
   best_ = {state.value("best_step", int64_t{0}), state.value("best_metrics", Metrics())};
   LogInfo(absl::StrCat("resuming after step ", start_, " of ", options_.steps));
+  if (const int before = state.value("ranks", 1); before != ranks().world()) {
+    LogInfo(absl::StrCat("the state was written by ", before, " processes, ", ranks().world(),
+                         " go on: the result is that of ", before, " up to rounding"));
+  }
   return optimizer_->Load(folder / "optimizer.safetensors");
 }
 

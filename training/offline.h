@@ -17,6 +17,7 @@
 #include "models/vision_language_model.h"
 #include "nlohmann/json.hpp"
 #include "training/corpus.h"
+#include "training/ranks.h"
 #include "training/sequence_forward.h"
 #include "training/step.h"
 #include "training/supervised.h"
@@ -60,8 +61,13 @@ class OfflineTraining {
   struct Task {
     // Adds to `metrics` while the losses are computed.
     std::function<absl::StatusOr<LossPart>(const Corpus& corpus, const Rows& rows, Metrics& metrics)> loss;
+    // Given the same rows on all ranks; ValuesOf divides them.
     std::function<absl::StatusOr<Metrics>(const Corpus& corpus, const Rows& rows)> evaluate;
+    // What losses and metrics of `loss` are means over, e.g. response tokens; empty: rows.
+    std::function<double(const Rows& rows)> weight;
   };
+  // float [rows, W]: W values of each row.
+  using RowValuesFn = std::function<absl::StatusOr<at::Tensor>(const Rows& rows)>;
 
   static absl::StatusOr<std::unique_ptr<OfflineTraining>> Create(const OfflineOptions& options,
                                                                  const OfflineKind& kind);
@@ -71,6 +77,14 @@ class OfflineTraining {
 
   // The rows of the steps that are left, each once, then the rows of evaluations.
   Rows RowsAhead() const;
+
+  // What `values` gives for all rows, float64 [rows, W] on the CPU. Computed without gradients in the
+  // precision of training, in micro-batches by `tokens` (one count a row), divided over the ranks. Errors:
+  // those of `values` and of Ranks, the same on all ranks.
+  absl::StatusOr<at::Tensor> ValuesOf(const Rows& rows, absl::Span<const int64_t> tokens,
+                                      const RowValuesFn& values) const;
+
+  Ranks& ranks() const { return *ranks_; }
 
   const Corpus& training_rows() const { return *corpus_; }
   const Corpus& evaluation_rows() const { return evaluation_ ? *evaluation_ : *corpus_; }
@@ -85,17 +99,27 @@ class OfflineTraining {
   };
 
   OfflineTraining(const OfflineOptions& options, const OfflineKind& kind)
-      : options_(options), kind_(kind), folder_(options.output) {}
+      : options_(options),
+        kind_(kind),
+        folder_(options.output),
+        ranks_(options.ranks == nullptr ? &alone_ : options.ranks) {}
   absl::Status Load();
   absl::Status LoadModel();
   absl::Status Prepare();
   nlohmann::json Settings() const;
+  absl::Status CheckRanksAreAlike() const;
 
   Rows RowsOf(int64_t step, data::EpochOrder& order) const;
   Rows RowsOfEvaluation() const;
   absl::StatusOr<Metrics> Step(const Task& task, int64_t step, data::EpochOrder& order);
+  // Which of the items with these tokens are this rank's.
+  std::vector<size_t> ItemsOfRank(absl::Span<const int64_t> tokens) const;
+  absl::StatusOr<at::Tensor> ValuesOfRank(const Rows& rows, absl::Span<const int64_t> tokens,
+                                          const RowValuesFn& values) const;
   absl::StatusOr<Metrics> Evaluate(const Task& task) const;
-  absl::Status KeepIfBest(int64_t step, const Metrics& evaluation);
+  bool IsBest(const Metrics& evaluation) const;
+  absl::Status KeepBest();
+  absl::Status Record(int64_t step, const Metrics& metrics, bool is_best);
 
   absl::Status SaveState(int64_t step);
   absl::Status ReadState();
@@ -105,6 +129,8 @@ class OfflineTraining {
   const OfflineOptions options_;
   const OfflineKind kind_;
   TrainingFolder folder_;
+  Ranks alone_;
+  Ranks* const ranks_;
   int64_t start_ = 0;  // steps done before
   Best best_;
   std::unique_ptr<models::Processor> processor_;

@@ -20,4 +20,8 @@ struct MicroBatch {
 // the limit is alone. A pure function of its arguments, so every replica and every repetition packs alike.
 std::vector<MicroBatch> PackByTokens(absl::Span<const int64_t> item_tokens, int64_t limit);
 
+// Divides items over `parts`: each item, the largest first, goes to the part with the fewest tokens so far
+// (of equal ones the first). Indices of each part, ascending; parts may be empty. Pure.
+std::vector<std::vector<size_t>> DivideByTokens(absl::Span<const int64_t> item_tokens, size_t parts);
+
 }  // namespace rein::training

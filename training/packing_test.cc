@@ -20,6 +20,16 @@ TEST(PackByTokens, GivesAnItemOverTheLimitItsOwnMicroBatch) {
   EXPECT_THAT(PackByTokens({10, 10}, 0), ElementsAre(MicroBatch{0, 1}, MicroBatch{1, 2}));
 }
 
+TEST(DivideByTokens, BalancesAndKeepsTheOrder) {
+  EXPECT_THAT(DivideByTokens({5, 90, 40, 50, 5}, 2), ElementsAre(ElementsAre(0, 1), ElementsAre(2, 3, 4)));
+  EXPECT_THAT(DivideByTokens({1, 1, 1}, 1), ElementsAre(ElementsAre(0, 1, 2)));
+}
+
+TEST(DivideByTokens, LeavesPartsEmptyWhereThereAreTooFewItems) {
+  EXPECT_THAT(DivideByTokens({3, 7}, 3), ElementsAre(ElementsAre(1), ElementsAre(0), IsEmpty()));
+  EXPECT_THAT(DivideByTokens({}, 2), ElementsAre(IsEmpty(), IsEmpty()));
+}
+
 TEST(PackByTokens, OfNothingIsNothing) { EXPECT_THAT(PackByTokens({}, 100), IsEmpty()); }
 
 }  // namespace

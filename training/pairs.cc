@@ -19,6 +19,13 @@ std::vector<int64_t> PairTokens(const OfflineTraining::Rows& rows) {
   return tokens;
 }
 
+std::vector<int64_t> FirstAnswerTokens(const OfflineTraining::Rows& rows) {
+  std::vector<int64_t> tokens;
+  for (const CorpusRow* row : rows)
+    tokens.push_back(static_cast<int64_t>(row->prompt.size() + row->responses[0].size()));
+  return tokens;
+}
+
 OfflineTraining::Rows Slice(const OfflineTraining::Rows& rows, size_t begin, size_t end) {
   return {rows.begin() + static_cast<int64_t>(begin), rows.begin() + static_cast<int64_t>(end)};
 }
@@ -33,8 +40,6 @@ absl::StatusOr<std::vector<Sequence>> PairSequences(const Corpus& corpus, const 
       REIN_ASSIGN_OR_RETURN(sequences.emplace_back(), corpus.SequenceOf(*row, answer));
     }
   }
-  // A picture over the pixel limit is processed anew each time it is asked for.
-  for (size_t i = 0; i < rows.size(); ++i) sequences[rows.size() + i].images = sequences[i].images;
   return sequences;
 }
 
@@ -42,6 +47,16 @@ std::vector<const Sequence*> Pointers(const std::vector<Sequence>& sequences) {
   std::vector<const Sequence*> pointers;
   for (const Sequence& sequence : sequences) pointers.push_back(&sequence);
   return pointers;
+}
+
+at::Tensor SumsBySequence(const at::Tensor& values, const std::vector<Sequence>& sequences) {
+  std::vector<int64_t> lengths;
+  for (const Sequence& sequence : sequences)
+    lengths.push_back(static_cast<int64_t>(sequence.response.size()));
+  std::vector<at::Tensor> sums;
+  for (const at::Tensor& answer : values.split_with_sizes(lengths))
+    sums.push_back(answer.sum(0, /*keepdim=*/false, at::kDouble));
+  return at::stack(sums);
 }
 
 std::vector<float> ToVector(const at::Tensor& values) {

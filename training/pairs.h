@@ -15,6 +15,8 @@ int MoreHelpfulAnswer(const CorpusRow& row);
 int SaferAnswer(const CorpusRow& row);
 int LessSafeAnswer(const CorpusRow& row);
 
+// Tokens of prompt and first answer of each row.
+std::vector<int64_t> FirstAnswerTokens(const OfflineTraining::Rows& rows);
 // Tokens of prompt and answer, twice, of each row.
 std::vector<int64_t> PairTokens(const OfflineTraining::Rows& rows);
 
@@ -25,6 +27,9 @@ absl::StatusOr<std::vector<Sequence>> PairSequences(const Corpus& corpus, const 
                                                     FirstAnswerFn first);
 
 std::vector<const Sequence*> Pointers(const std::vector<Sequence>& sequences);
+
+// `values` [N, ...] of all response tokens, end to end -> float64 [sequences, ...].
+at::Tensor SumsBySequence(const at::Tensor& values, const std::vector<Sequence>& sequences);
 
 // float32 [N] on any device.
 std::vector<float> ToVector(const at::Tensor& values);

@@ -6,7 +6,6 @@
 #include "base/status.h"
 #include "learning/tensor/losses.h"
 #include "training/offline.h"
-#include "training/packing.h"
 #include "training/pairs.h"
 #include "training/ranking.h"
 #include "training/supervised.h"
@@ -27,8 +26,9 @@ struct PairSigns {
 
 class PreferenceTask {
  public:
-  PreferenceTask(SequenceForward& forward, const PreferenceOptions& options, bool is_cost)
-      : forward_(forward),
+  PreferenceTask(OfflineTraining& training, const PreferenceOptions& options, bool is_cost)
+      : training_(training),
+        forward_(training.forward()),
         options_(options),
         is_cost_(is_cost),
         first_(is_cost ? LessSafeAnswer : MoreHelpfulAnswer) {}
@@ -49,13 +49,13 @@ class PreferenceTask {
   }
 
   absl::StatusOr<Metrics> Evaluate(const Corpus& corpus, const Rows& rows) {
-    std::vector<at::Tensor> high, low;
-    for (const MicroBatch& items : PackByTokens(PairTokens(rows), options_.optimizer.micro_batch_tokens)) {
-      REIN_ASSIGN_OR_RETURN(PairScores scores, Scores(corpus, Slice(rows, items.begin, items.end)));
-      high.push_back(std::move(scores.high));
-      low.push_back(std::move(scores.low));
-    }
-    const PairScores all{at::cat(high), at::cat(low)};
+    const auto values = [&](const Rows& some) -> absl::StatusOr<at::Tensor> {
+      REIN_ASSIGN_OR_RETURN(const PairScores scores, Scores(corpus, some));
+      return at::stack({scores.high, scores.low}, 1);
+    };
+    REIN_ASSIGN_OR_RETURN(const at::Tensor columns, training_.ValuesOf(rows, PairTokens(rows), values));
+    const at::Tensor scores = columns.to(forward_.device(), at::kFloat);
+    const PairScores all{scores.select(1, 0), scores.select(1, 1)};
     Metrics metrics = {{"loss", Loss(all, Signs(rows)).item<double>()},
                        {"ranking_accuracy", RankingAccuracy(ToVector(all.high), ToVector(all.low))}};
     if (is_cost_) AddCostMetrics(all, rows, metrics);
@@ -109,6 +109,7 @@ class PreferenceTask {
     if (const auto score = BrierScore(all, signs)) metrics["brier_score"] = *score;
   }
 
+  OfflineTraining& training_;
   SequenceForward& forward_;
   const PreferenceOptions& options_;
   const bool is_cost_;
@@ -125,7 +126,7 @@ absl::StatusOr<Metrics> TrainPreference(const PreferenceOptions& options, bool i
   }
   REIN_ASSIGN_OR_RETURN(const std::unique_ptr<OfflineTraining> training,
                         OfflineTraining::Create(options, kind));
-  PreferenceTask preference(training->forward(), options, is_cost);
+  PreferenceTask preference(*training, options, is_cost);
   OfflineTraining::Task task;
   task.loss = [&](const Corpus& corpus, const Rows& rows, Metrics& metrics) {
     return preference.Part(corpus, rows, metrics);

@@ -5,7 +5,6 @@
 #include "base/status.h"
 #include "kernels/ops.h"
 #include "training/offline.h"
-#include "training/packing.h"
 #include "training/pairs.h"
 #include "training/supervised.h"
 #include "training/supervised_loss.h"
@@ -13,37 +12,50 @@
 namespace rein::training {
 namespace {
 
-using Sequences = std::vector<Sequence>;
+using Rows = OfflineTraining::Rows;
 
-absl::StatusOr<std::shared_ptr<const Sequences>> FirstAnswers(const Corpus& corpus,
-                                                              const OfflineTraining::Rows& rows) {
-  auto sequences = std::make_shared<Sequences>();
+absl::StatusOr<std::vector<Sequence>> FirstAnswers(const Corpus& corpus, const Rows& rows) {
+  std::vector<Sequence> sequences;
   for (const CorpusRow* row : rows) {
-    REIN_ASSIGN_OR_RETURN(sequences->emplace_back(), corpus.SequenceOf(*row, 0));
+    REIN_ASSIGN_OR_RETURN(sequences.emplace_back(), corpus.SequenceOf(*row, 0));
   }
   return sequences;
 }
 
+double ResponseTokens(const Rows& rows) {
+  double tokens = 0;
+  for (const CorpusRow* row : rows) tokens += static_cast<double>(row->responses[0].size());
+  return tokens;
+}
+
+LossPart SftLoss(SequenceForward& forward, const Corpus& corpus, const Rows& rows) {
+  LossPart part;
+  part.item_tokens = FirstAnswerTokens(rows);
+  part.item_name = [rows](size_t item) { return rows[item]->id; };
+  part.loss = [&forward, &corpus, rows, tokens = ResponseTokens(rows)](
+                  size_t begin, size_t end) -> absl::StatusOr<at::Tensor> {
+    REIN_ASSIGN_OR_RETURN(const std::vector<Sequence> sequences,
+                          FirstAnswers(corpus, Slice(rows, begin, end)));
+    return SupervisedLoss(forward, Pointers(sequences), tokens);
+  };
+  return part;
+}
+
 // Mean cross-entropy and the share of response tokens whose logit is the largest.
-absl::StatusOr<Metrics> EvaluateSft(OfflineTraining& training, const Corpus& corpus,
-                                    const OfflineTraining::Rows& rows) {
-  double loss = 0, correct = 0, tokens = 0;
-  std::vector<int64_t> row_tokens;
-  for (const CorpusRow* row : rows) {
-    row_tokens.push_back(static_cast<int64_t>(row->prompt.size() + row->responses[0].size()));
-  }
+absl::StatusOr<Metrics> EvaluateSft(OfflineTraining& training, const Corpus& corpus, const Rows& rows) {
   SequenceForward forward(&training.forward().model(), /*reuse_features=*/false);
-  for (const MicroBatch& items : PackByTokens(row_tokens, training.micro_batch_tokens())) {
-    REIN_ASSIGN_OR_RETURN(const auto sequences, FirstAnswers(corpus, Slice(rows, items.begin, items.end)));
+  const auto values = [&](const Rows& some) -> absl::StatusOr<at::Tensor> {
+    REIN_ASSIGN_OR_RETURN(const std::vector<Sequence> sequences, FirstAnswers(corpus, some));
     REIN_ASSIGN_OR_RETURN(const SequenceForward::Output output,
-                          forward.Run(Pointers(*sequences), Positions::kPredictResponse));
+                          forward.Run(Pointers(sequences), Positions::kPredictResponse));
     const at::Tensor logits = forward.model().Logits(output.hidden);
-    loss -=
-        kernels::LogProbAndEntropy(logits, output.targets, 1.0, {}).logprob.sum(at::kDouble).item<double>();
-    correct += logits.argmax(-1).eq(output.targets).sum().item<double>();
-    tokens += static_cast<double>(output.targets.numel());
-  }
-  return Metrics{{"loss", loss / tokens}, {"token_accuracy", correct / tokens}};
+    const at::Tensor logprob = kernels::LogProbAndEntropy(logits, output.targets, 1.0, {}).logprob;
+    const at::Tensor correct = logits.argmax(-1).eq(output.targets).to(at::kFloat);
+    return SumsBySequence(at::stack({-logprob, correct}, 1), sequences);
+  };
+  REIN_ASSIGN_OR_RETURN(const at::Tensor sums, training.ValuesOf(rows, FirstAnswerTokens(rows), values));
+  const at::Tensor means = sums.sum(0) / ResponseTokens(rows);
+  return Metrics{{"loss", means[0].item<double>()}, {"token_accuracy", means[1].item<double>()}};
 }
 
 }  // namespace
@@ -54,17 +66,13 @@ absl::StatusOr<Metrics> TrainSft(const SftOptions& options, const TrainProgressF
       OfflineTraining::Create(
           options, {.may_draw_weights = true, .need = data::Need::kAnswer, .settings = {{"kind", "sft"}}}));
   OfflineTraining::Task task;
-  task.loss = [&](const Corpus& corpus, const OfflineTraining::Rows& rows,
-                  Metrics&) -> absl::StatusOr<LossPart> {
-    REIN_ASSIGN_OR_RETURN(const auto sequences, FirstAnswers(corpus, rows));
-    LossPart part = SupervisedLoss(training->forward(), Pointers(*sequences));
-    // The part refers to the sequences: it keeps them alive.
-    part.item_name = [sequences](size_t item) { return (*sequences)[item].id; };
-    return part;
+  task.loss = [&](const Corpus& corpus, const Rows& rows, Metrics&) -> absl::StatusOr<LossPart> {
+    return SftLoss(training->forward(), corpus, rows);
   };
-  task.evaluate = [&](const Corpus& corpus, const OfflineTraining::Rows& rows) {
+  task.evaluate = [&](const Corpus& corpus, const Rows& rows) {
     return EvaluateSft(*training, corpus, rows);
   };
+  task.weight = ResponseTokens;
   return training->Run(task, progress);
 }
 

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "models/lora.h"
 #include "training/optimizer.h"
+#include "training/ranks.h"
 #include "training/rl_trainer.h"
 
 namespace rein::training {
@@ -25,6 +26,8 @@ struct LossPart {
   std::function<absl::StatusOr<at::Tensor>(size_t begin, size_t end)> loss;
   // Factor of the gradient; the reported loss is without it.
   double scale = 1;
+  // Of this rank's items in the sum over all ranks: factor of both.
+  double share = 1;
 };
 
 struct StepOutcome {
@@ -32,11 +35,13 @@ struct StepOutcome {
   AdamW::StepResult update;
 };
 
-// Forward and backward of all micro-batches, then the optimizer; `lora` (may be null) is told of every pass
-// and merged at the end. Errors: those of the losses; DATA_LOSS (loss or gradient not finite: names up to
-// three items). After an error weights and optimizer are as before and gradients are cleared.
+// Forward and backward of all micro-batches in the optimizer's precision, then the optimizer; `lora` (may be
+// null) is told of every pass and merged at the end. With `ranks` (null: alone) each rank gives its own items
+// of the same parts; losses and gradients are added up over all of them. Errors: those of the losses and of
+// `ranks`; DATA_LOSS (loss or gradient not finite: names up to three items). They are the same on all ranks.
+// After an error weights and optimizer are as before and gradients are cleared.
 absl::StatusOr<StepOutcome> TakeStep(AdamW& optimizer, models::Lora* lora, absl::Span<const LossPart> parts,
                                      int64_t micro_batch_tokens, int64_t total_steps,
-                                     const ProgressFn& progress);
+                                     const ProgressFn& progress, Ranks* ranks = nullptr);
 
 }  // namespace rein::training

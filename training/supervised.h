@@ -12,7 +12,9 @@
 #include "absl/status/statusor.h"
 #include "models/lora.h"
 #include "models/vision_language_model.h"
+#include "training/corpus.h"
 #include "training/optimizer.h"
+#include "training/ranks.h"
 
 namespace rein::training {
 
@@ -36,25 +38,29 @@ struct OfflineOptions {
   bool keep_best = false;  // write the weights of the evaluation with the smallest loss, not the last ones
   int64_t save_every = 0;  // steps between two training states; 0: none
   bool resume = false;     // go on from the newest training state
+  int64_t picture_bytes = CorpusLimits().pixel_bytes;
+  Ranks* ranks = nullptr;  // those that train together, whose options are equal; null: this process alone
   // Called for each model before it is loaded; what it returns is told how far that is.
   std::function<models::LoadProgressFn(const std::filesystem::path& folder)> loading;
 };
 
 // The trainings below read rows of any format (data/preferences.h): SFT questions with an answer, reward
 // models and DPO by helpfulness pairs that were ranked so, cost models and DPO by safety whole pairs. They
-// shuffle them by `seed` and epoch, call `progress` after each step (metrics: loss, learning_rate, grad_norm,
-// rows_dropped; more for pairs; after an evaluation its metrics with "evaluation_" in front) and write
-// `output` whole or not at all; a folder that holds anything is refused (ALREADY_EXISTS). With adapters
-// `output` holds the merged model and, in adapter/, the adapters. They evaluate every `evaluate_every` steps
-// (0: never) and after the last one, on `evaluation`, or on the first rows of `data` where that is empty. A
-// score head is drawn from `seed` where the model has none. Equal options and thread counts give equal bytes,
-// also when a training was cut off and resumed. Metrics and training states are kept in `output`.training
-// (training/training_folder.h).
+// shuffle them by `seed` and epoch, divide the rows of each step over the `ranks`, call `progress` after each
+// step (metrics: loss, learning_rate, grad_norm, rows_dropped; more for pairs; after an evaluation its
+// metrics with "evaluation_" in front) and write `output` whole or not at all; a folder that holds anything
+// is refused (ALREADY_EXISTS). With adapters `output` holds the merged model and, in adapter/, the adapters.
+// They evaluate every `evaluate_every` steps (0: never) and after the last one, on `evaluation`, or on the
+// first rows of `data` where that is empty. A score head is drawn from `seed` where the model has none. Equal
+// options and thread counts give equal bytes, also when a training was cut off and resumed. With another
+// number of ranks they are equal up to rounding. Metrics and training states are kept in `output`.training
+// (training/training_folder.h); rank 0 writes all.
 //
 // Metrics of the last evaluation are returned, with `keep_best` those of the best one. Errors: those of
 // loading data and model; INVALID_ARGUMENT (options); DATA_LOSS (loss not finite); NOT_FOUND and
 // INVALID_ARGUMENT
-// (`resume`: no state, or one of other options), ALREADY_EXISTS (a state is there and `resume` is not set).
+// (`resume`: no state, or one of other options), ALREADY_EXISTS (a state is there and `resume` is not set),
+// those of Ranks. All ranks return the same error.
 
 struct SftOptions : OfflineOptions {};
 

@@ -230,7 +230,37 @@ TEST_F(CorpusTest, GivesTheSamePixelsBeyondItsMemoryLimit) {
     const auto kept = roomy->SequenceOf(roomy->rows()[i], 0), again = tight->SequenceOf(tight->rows()[i], 0);
     ASSERT_TRUE(kept.ok() && again.ok());
     EXPECT_TRUE(at::equal(kept->images[0]->pixels, again->images[0]->pixels));
+    // Processed again, but once for all that hold it.
+    EXPECT_EQ(tight->SequenceOf(tight->rows()[i], 1)->images[0], again->images[0]);
   }
+  EXPECT_EQ(roomy->spilled_bytes(), 0);
+  EXPECT_EQ(tight->spilled_bytes(),
+            static_cast<int64_t>(TinyPng(250, 20, 20).size() + TinyPng(20, 20, 250).size()));
+}
+
+TEST(TrainRewardModel, GivesTheSameBytesWhenPicturesDoNotFit) {
+  const std::filesystem::path folder = FreshFolder("reward");
+  PreferenceOptions options = TinyOptions<PreferenceOptions>(folder, SeparableRow);
+  options.steps = 4;
+  options.batch = 5;
+  options.save_every = 1;
+  std::vector<std::string> digests;
+  for (const int64_t bytes : {int64_t{1} << 20, int64_t{0}}) {
+    options.picture_bytes = bytes;
+    options.output = folder / std::to_string(bytes);
+    ASSERT_TRUE(TrainRewardModel(options, nullptr).ok());
+    digests.push_back(models::ModelDigest(options.output).value());
+  }
+  options.output = folder / "resumed";
+  const auto die = [](const TrainProgress& progress) {
+    if (progress.step == 3) throw std::runtime_error("killed");
+  };
+  EXPECT_FALSE(TrainRewardModel(options, die).ok());
+  options.resume = true;
+  ASSERT_TRUE(TrainRewardModel(options, nullptr).ok());
+  digests.push_back(models::ModelDigest(options.output).value());
+  EXPECT_EQ(digests[1], digests[0]);
+  EXPECT_EQ(digests[2], digests[0]);
 }
 
 TEST_F(CorpusTest, TakesRowsWithoutAPictureAndDemonstrationsWhereTheyWillDo) {

@@ -27,6 +27,7 @@ class TrainingFolder {
   // Writes what has not been written, as far as that is possible.
   ~TrainingFolder();
 
+  const std::filesystem::path& path() const { return folder_; }
   std::filesystem::path State(int64_t step) const;
   std::filesystem::path Best(int64_t step) const;
   // Step of the newest state; 0 without any.
