@@ -1,4 +1,4 @@
-// SFT, reward-model, cost-model and DPO training, offline.
+// SFT, reward-model, cost-model, guard and DPO training, offline.
 #pragma once
 
 #include <cstdint>
@@ -83,6 +83,18 @@ absl::StatusOr<std::map<std::string, double>> TrainRewardModel(const PreferenceO
 // sign_accuracy, auc, calibration_error and brier_score (left out where the data does not define them).
 absl::StatusOr<std::map<std::string, double>> TrainCostModel(const PreferenceOptions& options,
                                                              const TrainProgressFn& progress);
+
+struct GuardOptions : OfflineOptions {
+  double category_weight = 1;         // of the categories' loss, beside the levels of severity
+  double false_positive_rate = 0.05;  // that thresholds may have where they are chosen
+};
+
+// A guard (docs/guard.md): the model with a guard head, taken from `model` or drawn from `seed`, on questions
+// and answers whose harm is known (data::Need::kModeration). Mean negative log-likelihood of the levels plus
+// the mean cross-entropy of the categories. Evaluates what MeasureModeration measures; `output` is the model
+// folder with guard_head.safetensors and guard_config.json.
+absl::StatusOr<std::map<std::string, double>> TrainGuard(const GuardOptions& options,
+                                                         const TrainProgressFn& progress);
 
 struct DpoOptions : OfflineOptions {
   std::filesystem::path reference;  // empty: `model`
