@@ -30,6 +30,7 @@ void AddEvalFilesCommand(CLI::App& rein, Action& action);
 void AddEvalCommand(CLI::App& rein, Action& action);
 void AddTrainCommand(CLI::App& rein, Action& action);
 void AddLogitsCommand(CLI::App& rein, Action& action);
+void AddGuardCommand(CLI::App& rein, Action& action);
 void AddScoreCommand(CLI::App& rein, Action& action);
 void AddGenerateCommand(CLI::App& rein, Action& action);
 void AddPlanCommand(CLI::App& rein, Action& action);

@@ -23,12 +23,13 @@ inline constexpr HandedOverVerb kEvalReport = {"eval report", "rein-data",
 
 // The first one that fits is taken.
 inline constexpr HandedOverVerb kHandedOverVerbs[] = {
-    {"train", "rein-models", "Train a model offline: sft, reward, cost or dpo"},
+    {"train", "rein-models", "Train a model offline: sft, reward, cost, guard or dpo"},
     kEvalPairs,
     kEvalReport,
     {"eval", "rein-models", "Evaluate models side by side"},
     {"generate", "rein-models", "Answer a prompt, with or without pictures"},
     {"score", "rein-models", "Print the score of an answer; of a cost model, > 0 means unsafe"},
+    {"guard", "rein-models", "Moderate with a guard, or run its guardrail over a data set"},
     {"logits", "rein-models", "Write input_ids [T] and logits [T, V] of a prompt to a safetensors file"},
     {"plan", "rein-models", "Say how much memory a job needs, and whether it fits"},
     {"data", "rein-data", "Make the built-in data, or look into a data set"},

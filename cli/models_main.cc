@@ -9,6 +9,6 @@ int main(int argc, char** argv) {
   constexpr HandedOverVerb kOthers[] = {kEvalPairs, kEvalReport};
   return RunCommandLine(argc, argv,
                         {AddTrainCommand, AddEvalCommand, AddGenerateCommand, AddScoreCommand,
-                         AddLogitsCommand, AddPlanCommand},
+                         AddGuardCommand, AddLogitsCommand, AddPlanCommand},
                         kOthers);
 }

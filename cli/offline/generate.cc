@@ -1,13 +1,16 @@
-// rein generate: one answer of a policy, as text.
+// rein generate: one answer of a policy, as text; inside the guardrail where a guard is given.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "cli/command.h"
 #include "cli/offline/generation.h"
+#include "cli/offline/guard_flags.h"
+#include "cli/offline/policy_generator.h"
 #include "training/guard.h"
 
 namespace rein::cli {
@@ -23,15 +26,41 @@ struct Flags {
   bool greedy = false;
   int64_t max_tokens = 0;
   rollout::SamplingParams params;
+  GuardFlags guard;
+  RoundFlags rounds;
 };
 
+void ShowVerdict(const std::string& what, const guard::Verdict& verdict) {
+  fprintf(stderr, "%s: %s\n", what.c_str(), guard::VerdictText(verdict).c_str());
+}
+
+absl::Status GenerateGuarded(const Flags& flags, rollout::SamplingParams params) {
+  GuardFlags guard_flags = flags.guard;
+  guard_flags.dtype = flags.dtype;
+  REIN_ASSIGN_OR_RETURN(const guard::GuardrailOptions options, ToGuardrailOptions(flags.rounds, params));
+  REIN_ASSIGN_OR_RETURN(const guard::Question question, ReadQuestion(flags.prompt, flags.images));
+  REIN_ASSIGN_OR_RETURN(const std::unique_ptr<guard::GuardModel> guard, LoadGuard(guard_flags));
+  REIN_ASSIGN_OR_RETURN(const ModelFolder policy, LoadModelFolder(flags.model, flags.dtype));
+  params.max_response_tokens = flags.max_tokens > 0 ? flags.max_tokens : UsualAnswerTokens(*policy.model);
+  PolicyGenerator generator(policy, params);
+  REIN_ASSIGN_OR_RETURN(const std::vector<guard::Record> records,
+                        guard::RunGuardrail(options, {&question, 1}, generator, *guard, [](int, int64_t) {}));
+  const guard::Record& record = records[0];
+  ShowVerdict("question", record.question);
+  for (size_t i = 0; i < record.rounds.size(); ++i)
+    ShowVerdict(absl::StrCat("round ", i + 1), record.rounds[i].verdict);
+  printf("%s\n", record.answer.c_str());
+  return absl::OkStatus();
+}
+
 absl::Status Generate(const Flags& flags) {
+  rollout::SamplingParams params = flags.params;
+  if (flags.greedy) params.temperature = 0;
+  if (!flags.guard.folder.empty()) return GenerateGuarded(flags, params);
   REIN_ASSIGN_OR_RETURN(const ModelFolder folder, LoadModelFolder(flags.model, flags.dtype));
   Prompt prompt;
   REIN_ASSIGN_OR_RETURN(prompt.images, ReadPictures(*folder.processor, flags.images));
   REIN_ASSIGN_OR_RETURN(prompt.tokens, folder.processor->EncodePrompt(flags.prompt, prompt.images));
-  rollout::SamplingParams params = flags.params;
-  if (flags.greedy) params.temperature = 0;
   const int64_t room = folder.model->shape().max_positions - static_cast<int64_t>(prompt.tokens.size());
   params.max_response_tokens =
       flags.max_tokens > 0 ? flags.max_tokens : std::clamp(room, int64_t{1}, kUsualLength);
@@ -60,6 +89,11 @@ void AddGenerateCommand(CLI::App& rein, Action& action) {
       ->check(CLI::Range(0.0, 1.0));
   verb->add_option("--top-k", flags->params.top_k, "the likeliest tokens only; default 0: all")
       ->check(CLI::NonNegativeNumber);
+  CLI::Option* const guard = AddGuardFlags(*verb, flags->guard);
+  guard->description(
+      "folder of a guard (rein train guard): its guardrail goes around the answer, verdicts to standard "
+      "error");
+  AddRoundFlags(*verb, flags->rounds, guard);
   verb->callback(
       [&action, flags] { action = [flags] { return training::Guarded([&] { return Generate(*flags); }); }; });
 }

@@ -95,6 +95,7 @@ std::vector<Saving<Trainer>> TrainerSavings() {
 
 template std::vector<Saving<v1::SftJob>> TrainerSavings();
 template std::vector<Saving<v1::PreferenceJob>> TrainerSavings();
+template std::vector<Saving<v1::GuardJob>> TrainerSavings();
 template std::vector<Saving<v1::DpoJob>> TrainerSavings();
 
 }  // namespace rein::cli

@@ -298,6 +298,10 @@ absl::StatusOr<MemoryPlan> MemoryPlanner::Plan(const v1::PreferenceJob& job) {
   return PlanTrainer(job, job.name(), true, "");
 }
 
+absl::StatusOr<MemoryPlan> MemoryPlanner::Plan(const v1::GuardJob& job) {
+  return PlanTrainer(job, "guard", true, "");
+}
+
 absl::StatusOr<MemoryPlan> MemoryPlanner::Plan(const v1::DpoJob& job) {
   return PlanTrainer(job, "dpo", false, job.reference().empty() ? job.model() : job.reference());
 }

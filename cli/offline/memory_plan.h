@@ -79,9 +79,10 @@ class MemoryPlanner {
   // `job` is complete (transport::CompleteJob). Errors: those of models::OutlineModel and of
   // training::MemoryOfTraining; they name the actor.
   absl::StatusOr<MemoryPlan> Plan(const v1::Job& job);
-  // rein train sft, reward, cost, dpo.
+  // rein train sft, reward, cost, guard (whose head counts as a score head), dpo.
   absl::StatusOr<MemoryPlan> Plan(const v1::SftJob& job);
   absl::StatusOr<MemoryPlan> Plan(const v1::PreferenceJob& job);
+  absl::StatusOr<MemoryPlan> Plan(const v1::GuardJob& job);
   absl::StatusOr<MemoryPlan> Plan(const v1::DpoJob& job);
 
  private:

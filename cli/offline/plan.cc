@@ -70,6 +70,7 @@ absl::StatusOr<MemoryPlan> PlanFile(const Flags& flags) {
   REIN_ASSIGN_OR_RETURN(AvailableFn available, Available(flags));
   MemoryPlanner planner(std::move(available));
   if (flags.kind == "sft") return PlanTrainer<v1::SftJob>(flags, planner);
+  if (flags.kind == "guard") return PlanTrainer<v1::GuardJob>(flags, planner);
   if (flags.kind == "dpo") return PlanTrainer<v1::DpoJob>(flags, planner);
   if (flags.kind != "run") return PlanTrainer<v1::PreferenceJob>(flags, planner);
   REIN_ASSIGN_OR_RETURN(const v1::Job job, transport::ReadJob(flags.file, flags.settings));
@@ -91,8 +92,8 @@ void AddPlanCommand(CLI::App& rein, Action& action) {
   verb->add_option("FILE", flags->file, "job file, or with --kind a trainer file (YAML)")->required();
   verb->add_option("--set", flags->settings, "KEY=VALUE, overrides a field; may be given several times")
       ->allow_extra_args(false);
-  verb->add_option("--kind", flags->kind, "what FILE is for: run, or the trainer sft, reward, cost or dpo")
-      ->check(CLI::IsMember({"run", "sft", "reward", "cost", "dpo"}))
+  verb->add_option("--kind", flags->kind, "what FILE is for: run, or the trainer sft, reward, cost, guard or dpo")
+      ->check(CLI::IsMember({"run", "sft", "reward", "cost", "guard", "dpo"}))
       ->capture_default_str();
   verb->add_option("--device-memory", flags->device_memory,
                    "memory of each GPU, e.g. 80GiB; default: what its driver says is free");

@@ -1,4 +1,4 @@
-// rein train sft|reward|cost|dpo: the offline trainers.
+// rein train sft|reward|cost|guard|dpo: the offline trainers.
 #include <ATen/Parallel.h>
 #include <unistd.h>
 
@@ -89,6 +89,15 @@ absl::Status TrainCost(const Flags& flags) {
   return Run(PairOptions(job, flags), job.threads(), training::TrainCostModel);
 }
 
+absl::Status TrainGuard(const Flags& flags) {
+  v1::GuardJob job;
+  REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
+  auto options = CommonOptions<training::GuardOptions>(job, flags);
+  options.category_weight = job.category_weight();
+  options.false_positive_rate = job.false_positive_rate();
+  return Run(options, job.threads(), training::TrainGuard);
+}
+
 absl::Status TrainDpo(const Flags& flags) {
   v1::DpoJob job;
   REIN_RETURN_IF_ERROR(transport::ReadYaml(flags.file, flags.settings, &job));
@@ -113,11 +122,12 @@ void AddTrainer(CLI::App& train, const char* name, const char* meaning,
 }  // namespace
 
 void AddTrainCommand(CLI::App& rein, Action& action) {
-  CLI::App* train = rein.add_subcommand("train", "Train a model offline: sft, reward, cost or dpo");
+  CLI::App* train = rein.add_subcommand("train", "Train a model offline: sft, reward, cost, guard or dpo");
   train->require_subcommand(1);
   AddTrainer(*train, "sft", "supervised fine-tuning on question and response_1", TrainPolicy, action);
   AddTrainer(*train, "reward", "reward model from pairs ranked by helpfulness", TrainReward, action);
   AddTrainer(*train, "cost", "cost model from pairs ranked by safety, with signs", TrainCost, action);
+  AddTrainer(*train, "guard", "guard from questions and answers with their levels of harm", TrainGuard, action);
   AddTrainer(*train, "dpo", "policy from pairs, against a frozen reference", TrainDpo, action);
 }
 

@@ -33,6 +33,7 @@ void AddVerbs(CLI::App& rein, Action& action) {
   AddTrainCommand(rein, action);
   AddLogitsCommand(rein, action);
   AddScoreCommand(rein, action);
+  AddGuardCommand(rein, action);
   AddGenerateCommand(rein, action);
   AddEvalCommand(rein, action);
   AddPlanCommand(rein, action);
