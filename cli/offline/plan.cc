@@ -92,7 +92,8 @@ void AddPlanCommand(CLI::App& rein, Action& action) {
   verb->add_option("FILE", flags->file, "job file, or with --kind a trainer file (YAML)")->required();
   verb->add_option("--set", flags->settings, "KEY=VALUE, overrides a field; may be given several times")
       ->allow_extra_args(false);
-  verb->add_option("--kind", flags->kind, "what FILE is for: run, or the trainer sft, reward, cost, guard or dpo")
+  verb->add_option("--kind", flags->kind,
+                   "what FILE is for: run, or the trainer sft, reward, cost, guard or dpo")
       ->check(CLI::IsMember({"run", "sft", "reward", "cost", "guard", "dpo"}))
       ->capture_default_str();
   verb->add_option("--device-memory", flags->device_memory,

@@ -127,7 +127,8 @@ void AddTrainCommand(CLI::App& rein, Action& action) {
   AddTrainer(*train, "sft", "supervised fine-tuning on question and response_1", TrainPolicy, action);
   AddTrainer(*train, "reward", "reward model from pairs ranked by helpfulness", TrainReward, action);
   AddTrainer(*train, "cost", "cost model from pairs ranked by safety, with signs", TrainCost, action);
-  AddTrainer(*train, "guard", "guard from questions and answers with their levels of harm", TrainGuard, action);
+  AddTrainer(*train, "guard", "guard from questions and answers with their levels of harm", TrainGuard,
+             action);
   AddTrainer(*train, "dpo", "policy from pairs, against a frozen reference", TrainDpo, action);
 }
 
