@@ -24,7 +24,7 @@ struct ChildCommand {
   std::filesystem::path program;
   std::vector<std::string> arguments;              // without the program's name
   std::map<std::string, std::string> environment;  // on top of this process's own
-  std::filesystem::path log;                       // standard output and error, appended
+  std::filesystem::path log;  // standard output and error, appended; empty: those of this process
 };
 
 // Every child leads a process group of its own, reads /dev/null, and inherits nothing but the read end of the

@@ -59,14 +59,17 @@ void SetAttributes(posix_spawnattr_t* attributes) {
 
 void SetDescriptors(posix_spawn_file_actions_t* actions, int log, int lifeline_fd) {
   posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(actions, log, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(actions, log, STDERR_FILENO);
+  if (log >= 0) {
+    posix_spawn_file_actions_adddup2(actions, log, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(actions, log, STDERR_FILENO);
+  }
   posix_spawn_file_actions_adddup2(actions, lifeline_fd, ChildProcesses::kLifelineFd);
   posix_spawn_file_actions_addclosefrom_np(actions, ChildProcesses::kLifelineFd + 1);
 }
 
-// Above the descriptors that the child's own take.
+// Above the descriptors that the child's own take; -1: none.
 absl::StatusOr<int> OpenLog(const std::filesystem::path& path) {
+  if (path.empty()) return -1;
   const int low = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (low < 0) return SystemError(errno, "cannot open log", path);
   const int high = fcntl(low, F_DUPFD_CLOEXEC, 10);
@@ -80,7 +83,9 @@ absl::StatusOr<int> OpenLog(const std::filesystem::path& path) {
 
 absl::StatusOr<pid_t> Spawn(const ChildCommand& command, int lifeline_fd) {
   REIN_ASSIGN_OR_RETURN(const int log, OpenLog(command.log));
-  const auto close_log = absl::MakeCleanup([log] { close(log); });
+  const auto close_log = absl::MakeCleanup([log] {
+    if (log >= 0) close(log);
+  });
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_t actions;
   posix_spawnattr_init(&attributes);
