@@ -140,7 +140,7 @@ TEST_F(JobFile, RefusesWhatIsMissing) {
 
 TEST_F(JobFile, RefusesActorsThatCollide) {
   EXPECT_THAT(Error(Text(), {"actors.0.port=5000", "actors.1.port=5000"}), HasSubstr("share port 5000"));
-  EXPECT_THAT(Error(Text("- {role: reward, model: reward}\n")), HasSubstr("reward 'reward' is given twice"));
+  EXPECT_THAT(Error(Text("- {role: reward, model: reward}\n")), HasSubstr("reward is given twice"));
   EXPECT_THAT(Error(Text("- {role: cost, name: toxicity, model: cost}\n")),
               HasSubstr("belongs to no constraint"));
   EXPECT_THAT(Error(Text(), {"constraints.0.window=8"}), HasSubstr("at least one batch"));
