@@ -164,6 +164,8 @@ at::Tensor DropoutMask(uint64_t key, double share, at::IntArrayRef shape, at::De
 
 std::string PeftLayerName(const VisionLanguageModel& model, const std::string& layer) {
   absl::string_view name = layer;
+  // Idefics3's files name its text model as its modules do.
+  if (absl::StartsWith(name, "model.text_model.")) return layer;
   if (model.PartOf(layer) == "language") {
     const size_t layers = name.find("layers.");
     return absl::StrCat("model.language_model.",

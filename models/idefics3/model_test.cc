@@ -9,6 +9,7 @@
 
 #include "models/family_case.h"
 #include "models/idefics3/vision_tower.h"
+#include "models/lora.h"
 
 namespace rein::models {
 namespace {
@@ -26,6 +27,14 @@ TEST(Idefics3Model, KnowsItsParts) {
   EXPECT_EQ(model.PartOf("lm_head.weight"), "language");
   EXPECT_EQ(model.PartOf("score_head.weight"), "score_head");
   EXPECT_EQ(FamilyCase("idefics3/smolvlm").model->shape().family, "smolvlm");
+}
+
+TEST(Idefics3Model, NamesAdaptersByTheModulesOfTransformers) {
+  const FamilyCase reference("idefics3/plain");
+  for (const char* name :
+       {"model.text_model.layers.0.mlp.up_proj", "model.connector.modality_projection.proj",
+        "model.vision_model.encoder.layers.0.mlp.fc1"})
+    EXPECT_EQ(PeftLayerName(*reference.model, name), name);
 }
 
 TEST(Idefics3Model, PlacesPatchesAsTransformersDoes) {
