@@ -27,6 +27,8 @@ void AddVersionCommand(CLI::App& rein, Action& action);
 void AddDataCommand(CLI::App& rein, Action& action);
 // `eval` as far as it loads no model, and the rest of it.
 void AddEvalFilesCommand(CLI::App& rein, Action& action);
+// eval reproduce; after AddEvalFilesCommand.
+void AddReproduceCommand(CLI::App& rein, Action& action);
 void AddEvalCommand(CLI::App& rein, Action& action);
 void AddTrainCommand(CLI::App& rein, Action& action);
 void AddLogitsCommand(CLI::App& rein, Action& action);

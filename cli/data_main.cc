@@ -4,5 +4,5 @@
 
 int main(int argc, char** argv) {
   using namespace rein::cli;
-  return RunCommandLine(argc, argv, {AddDataCommand, AddEvalFilesCommand});
+  return RunCommandLine(argc, argv, {AddDataCommand, AddEvalFilesCommand, AddReproduceCommand});
 }

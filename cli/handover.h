@@ -18,14 +18,18 @@ struct HandedOverVerb {
 
 inline constexpr HandedOverVerb kEvalPairs = {"eval pairs", "rein-data",
                                               "Compare the answers of two models to the same questions"};
-inline constexpr HandedOverVerb kEvalReport = {"eval report", "rein-data",
-                                               "Judge the answers of one model, or of several, by themselves"};
+inline constexpr HandedOverVerb kEvalReport = {
+    "eval report", "rein-data", "Judge the answers of one model, or of several, by themselves"};
+inline constexpr HandedOverVerb kEvalReproduce = {
+    "eval reproduce", "rein-data",
+    "The paper's comparison on scenes (synthetic): policies, controllers, models, guard"};
 
 // The first one that fits is taken.
 inline constexpr HandedOverVerb kHandedOverVerbs[] = {
     {"train", "rein-models", "Train a model offline: sft, reward, cost, guard or dpo"},
     kEvalPairs,
     kEvalReport,
+    kEvalReproduce,
     {"eval", "rein-models", "Evaluate models side by side"},
     {"generate", "rein-models", "Answer a prompt, with or without pictures"},
     {"score", "rein-models", "Print the score of an answer; of a cost model, > 0 means unsafe"},

@@ -6,7 +6,7 @@
 int main(int argc, char** argv) {
   using namespace rein::cli;
   rein::MakeProductsRepeatable();
-  constexpr HandedOverVerb kOthers[] = {kEvalPairs, kEvalReport};
+  constexpr HandedOverVerb kOthers[] = {kEvalPairs, kEvalReport, kEvalReproduce};
   return RunCommandLine(argc, argv,
                         {AddTrainCommand, AddEvalCommand, AddGenerateCommand, AddScoreCommand,
                          AddGuardCommand, AddLogitsCommand, AddPlanCommand},
