@@ -101,18 +101,11 @@ AnswerSummary Summarise(const std::vector<AnsweredQuestion>& rows,
   const Answers answers{rows, assessed};
   std::vector<const Question*> questions;
   for (const AnsweredQuestion& row : rows) questions.push_back(&row.question);
-  const QuestionGroups groups = GroupQuestions(questions);
-  const auto group = [&](const std::string& name, const Selection& selection) {
+  const auto group_of = [&](const std::string& name, const Selection& selection) {
     return GroupOf(name, answers, selection, options);
   };
   AnswerSummary summary;
-  summary.all = group("all", groups.all);
-  summary.harmful = group("harmful", groups.harmful);
-  summary.benign = group("benign", groups.benign);
-  for (const auto& [name, selection] : groups.categories)
-    summary.categories.push_back(group(name, selection));
-  for (const auto& [name, selection] : groups.severities)
-    summary.severities.push_back(group(name, selection));
+  FillGroups(GroupQuestions(questions), group_of, summary);
   for (const AssessedAnswer& answer : assessed) summary.unjudged.Count(answer.verdict);
   return summary;
 }

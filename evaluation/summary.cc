@@ -108,18 +108,11 @@ PairSummary Summarise(const std::vector<AnswerPair>& pairs, const std::vector<Ju
                       const BootstrapOptions& options) {
   std::vector<const Question*> questions;
   for (const AnswerPair& pair : pairs) questions.push_back(&pair.question);
-  const QuestionGroups groups = GroupQuestions(questions);
-  const auto group = [&](const std::string& name, const Selection& selection) {
+  const auto group_of = [&](const std::string& name, const Selection& selection) {
     return GroupOf(name, judged, selection, options);
   };
   PairSummary summary;
-  summary.all = group("all", groups.all);
-  summary.harmful = group("harmful", groups.harmful);
-  summary.benign = group("benign", groups.benign);
-  for (const auto& [name, selection] : groups.categories)
-    summary.categories.push_back(group(name, selection));
-  for (const auto& [name, selection] : groups.severities)
-    summary.severities.push_back(group(name, selection));
+  FillGroups(GroupQuestions(questions), group_of, summary);
   for (const JudgedPair& pair : judged) {
     for (const Verdict& verdict : pair.orders) summary.unjudged.Count(verdict);
   }
