@@ -1,5 +1,6 @@
 #include "cli/offline/answering.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -93,6 +94,12 @@ absl::StatusOr<Scorers> LoadScorers(const std::filesystem::path& reward, const s
   REIN_ASSIGN_OR_RETURN(scorers.reward, LoadScorer(reward, dtype));
   REIN_ASSIGN_OR_RETURN(scorers.cost, LoadScorer(cost, dtype));
   return scorers;
+}
+
+int64_t UsualAnswerTokens(const models::VisionLanguageModel& model) {
+  constexpr int64_t kUsual = 512;
+  const int64_t positions = model.shape().max_positions;
+  return positions > 0 ? std::clamp(positions / 2, int64_t{1}, kUsual) : kUsual;
 }
 
 absl::StatusOr<std::vector<ModelAnswer>> AnswerQuestions(const ModelFolder& model, const Scorers& scorers,

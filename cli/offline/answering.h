@@ -1,6 +1,7 @@
 // Answers of a model to questions about pictures, scored where scorers are given.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -20,6 +21,10 @@ struct Scorers {
 // Empty paths: no such scorer. Errors: those of LoadModelFolder; FAILED_PRECONDITION (no score head).
 absl::StatusOr<Scorers> LoadScorers(const std::filesystem::path& reward, const std::filesystem::path& cost,
                                     const std::string& dtype = "float32");
+
+// The longest answer where nothing else is asked for: 512 tokens, or half of what the model takes where that
+// is less.
+int64_t UsualAnswerTokens(const models::VisionLanguageModel& model);
 
 struct AskedQuestion {
   std::string id;  // keys the random numbers of its answer

@@ -26,8 +26,6 @@ namespace {
 
 using nlohmann::json;
 
-// Where --max-tokens is not given and half of the model's positions are no fewer.
-constexpr int64_t kUsualLength = 512;
 constexpr int64_t kNamedProblems = 3;  // of each kind
 
 struct Flags {
@@ -95,12 +93,6 @@ absl::StatusOr<Models> LoadModels(const Flags& flags) {
   REIN_ASSIGN_OR_RETURN(models.policy, LoadModelFolder(flags.model, flags.dtype));
   REIN_ASSIGN_OR_RETURN(models.scorers, LoadScorers(flags.reward, flags.cost, flags.dtype));
   return models;
-}
-
-int64_t LengthOf(const Flags& flags, const models::VisionLanguageModel& model) {
-  if (flags.params.max_response_tokens > 0) return flags.params.max_response_tokens;
-  const int64_t positions = model.shape().max_positions;
-  return positions > 0 ? std::clamp(positions / 2, int64_t{1}, kUsualLength) : kUsualLength;
 }
 
 AskedQuestion QuestionOf(int64_t id, const data::Row& row) {
@@ -176,7 +168,7 @@ absl::StatusOr<data::ReadReport> AnswerRows(const Flags& flags, const data::Read
   Models models;
   if (writer.written() < all) {
     REIN_ASSIGN_OR_RETURN(models, LoadModels(flags));
-    params.max_response_tokens = LengthOf(flags, *models.policy.model);
+    if (params.max_response_tokens <= 0) params.max_response_tokens = UsualAnswerTokens(*models.policy.model);
   }
   Answering answering(models, params, writer);
   CountProgressLine progress(std::cerr, IsTerminal(stderr), "answered", "questions", writer.written());

@@ -1,18 +1,11 @@
 #include "cli/offline/policy_generator.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace rein::cli {
-
-int64_t UsualAnswerTokens(const models::VisionLanguageModel& model) {
-  constexpr int64_t kUsual = 512;
-  const int64_t positions = model.shape().max_positions;
-  return positions > 0 ? std::clamp(positions / 2, int64_t{1}, kUsual) : kUsual;
-}
 
 absl::StatusOr<std::vector<guard::Generated>> PolicyGenerator::Generate(
     absl::Span<const guard::Attempt> attempts) {

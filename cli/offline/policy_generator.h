@@ -1,7 +1,6 @@
 // Answers of a policy for the guardrail.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -9,10 +8,6 @@
 #include "guard/guardrail.h"
 
 namespace rein::cli {
-
-// The longest answer where nothing else is asked for: 512 tokens, or half of what the model takes where that
-// is less.
-int64_t UsualAnswerTokens(const models::VisionLanguageModel& model);
 
 class PolicyGenerator : public guard::Generator {
  public:

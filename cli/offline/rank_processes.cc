@@ -17,6 +17,7 @@
 #include "cli/offline/rank_environment.h"
 #include "cli/run/child_processes.h"
 #include "cli/run/stop_signals.h"
+#include "cli/run_files.h"
 #include "collectives/weight_group.h"
 
 namespace rein::cli {
@@ -25,7 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr absl::Duration kToEnd = absl::Seconds(10);
-constexpr uint64_t kMaxLogBytes = 64 << 20;
 
 struct Address {
   std::string host;
@@ -41,14 +41,6 @@ absl::StatusOr<Address> ParseRendezvous(const std::string& text) {
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "--rendezvous must be HOST:PORT, a host of node 0 and a free port there, got '", text, "'"));
-}
-
-std::string LastMessage(const fs::path& log) {
-  const std::string text = ReadFile(log, kMaxLogBytes).value_or("");
-  std::string last;
-  for (const absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"), absl::SkipEmpty()))
-    last = std::string(line);
-  return last;
 }
 
 // The ranks of this host while they run.
@@ -135,7 +127,7 @@ class RankGroup {
                                     DescribeExit(failed.wait_status), ", so all have ended");
     if (local == 0) {
       absl::StrAppend(&text, "; what it said is above");
-    } else if (const std::string last = LastMessage(LogOf(local)); !last.empty()) {
+    } else if (const std::string last = LastLogLine(LogOf(local)); !last.empty()) {
       absl::StrAppend(&text, "; its last message: ", last, " (", LogOf(local).string(), ")");
     }
     return absl::AbortedError(text);
