@@ -3,27 +3,20 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cli/terminal.h"
 
 namespace rein::cli {
 
 CountProgressLine::CountProgressLine(std::ostream& out, bool terminal, std::string what, std::string things,
-                                     int64_t first, Clock clock)
+                                     int64_t first, Pace::Clock clock)
     : out_(out),
       terminal_(terminal),
       what_(std::move(what)),
       things_(std::move(things)),
-      first_(first),
-      clock_(std::move(clock)),
-      start_(clock_()) {}
+      pace_(first, std::move(clock)) {}
 
 std::string CountProgressLine::LineOf(int64_t done, int64_t all) const {
-  std::string line = absl::StrCat(what_, " ", done, " of ", all, " ", things_);
-  if (done > first_ && done < all) {
-    const absl::Duration left = (clock_() - start_) / (done - first_) * (all - done);
-    absl::StrAppend(&line, ", ", FormatWait(absl::Ceil(left, absl::Seconds(1))), " left");
-  }
-  return line;
+  const std::string pace = pace_.Text(done, all);
+  return absl::StrCat(what_, " ", done, " of ", all, " ", things_, pace.empty() ? "" : ", ", pace);
 }
 
 void CountProgressLine::Show(int64_t done, int64_t all) {

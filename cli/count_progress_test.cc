@@ -12,13 +12,13 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-TEST(CountProgressLine, TellsTheTimeThatIsLeftOfWhatIsNew) {
+TEST(CountProgressLine, TellsThePaceOfWhatIsNew) {
   std::ostringstream out;
   absl::Time now = absl::UnixEpoch();
   CountProgressLine line(out, true, "answered", "questions", 80, [&now] { return now; });
   now += absl::Seconds(20);
   line.Show(90, 100);
-  EXPECT_THAT(out.str(), HasSubstr("\ranswered 90 of 100 questions, 20 s left\x1b[K"));
+  EXPECT_THAT(out.str(), HasSubstr("\ranswered 90 of 100 questions, 30 a minute, 20 s left\x1b[K"));
   EXPECT_THAT(out.str(), Not(HasSubstr("\n")));
   line.Show(100, 100);
   EXPECT_THAT(out.str(), HasSubstr("answered 100 of 100 questions\x1b[K\n"));

@@ -35,15 +35,14 @@ std::string MetricsText(const std::map<std::string, double>& metrics, const std:
   return text;
 }
 
-TrainProgressLine::TrainProgressLine(std::ostream& out, bool terminal, Clock clock)
-    : out_(out), terminal_(terminal), clock_(std::move(clock)), start_(clock_()) {}
+TrainProgressLine::TrainProgressLine(std::ostream& out, bool terminal, Pace::Clock clock)
+    : out_(out), terminal_(terminal), clock_(std::move(clock)) {}
 
 std::string TrainProgressLine::LineOf(const training::TrainProgress& progress) const {
-  const absl::Duration each = (clock_() - start_) / std::max<int64_t>(1, progress.step - first_ + 1);
-  const absl::Duration left = absl::Ceil(each * (progress.total - progress.step), absl::Seconds(1));
-  return absl::StrCat(
-      "step ", progress.step, "/", progress.total, "  ", MetricsText(progress.metrics, {"loss", "accuracy"}),
-      "  ", progress.step == progress.total ? "done" : absl::StrCat(absl::FormatDuration(left), " left"));
+  const std::string pace =
+      progress.step == progress.total ? "done" : pace_->Text(progress.step, progress.total);
+  return absl::StrCat("step ", progress.step, "/", progress.total, "  ",
+                      MetricsText(progress.metrics, {"loss", "accuracy"}), pace.empty() ? "" : "  ", pace);
 }
 
 bool TrainProgressLine::IsDue(const training::TrainProgress& progress) const {
@@ -53,7 +52,11 @@ bool TrainProgressLine::IsDue(const training::TrainProgress& progress) const {
 }
 
 void TrainProgressLine::Show(const training::TrainProgress& progress) {
-  if (first_ == 0) first_ = progress.step;
+  if (!pace_) {
+    // What came before it, models and data that were loaded, says nothing of the pace.
+    first_ = progress.step;
+    pace_.emplace(first_, clock_);
+  }
   const std::string evaluation = EvaluationText(progress);
   if (IsDue(progress)) {
     const bool stays = !terminal_ || progress.step == progress.total || !evaluation.empty();

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <ostream>
 #include <string>
 
-#include "absl/time/time.h"
+#include "cli/pace.h"
 #include "training/supervised.h"
 
 namespace rein::cli {
@@ -15,9 +15,8 @@ namespace rein::cli {
 // always has a line of its own. Not thread-safe.
 class TrainProgressLine {
  public:
-  using Clock = std::function<absl::Time()>;
   // `out` outlives it.
-  TrainProgressLine(std::ostream& out, bool terminal, Clock clock = absl::Now);
+  TrainProgressLine(std::ostream& out, bool terminal, Pace::Clock clock = absl::Now);
 
   void Show(const training::TrainProgress& progress);
 
@@ -27,9 +26,9 @@ class TrainProgressLine {
 
   std::ostream& out_;
   const bool terminal_;
-  const Clock clock_;
-  const absl::Time start_;
+  const Pace::Clock clock_;
   int64_t first_ = 0;  // the first step seen: a resumed training does not start with 1
+  std::optional<Pace> pace_;
 };
 
 // "loss 0.482  accuracy 0.81": `names` that are there, in their order.

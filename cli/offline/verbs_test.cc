@@ -322,7 +322,7 @@ TEST(TrainProgressLine, IsTenLinesWithoutATerminal) {
   }
   const std::string text = out.str();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 11);
-  EXPECT_THAT(text, HasSubstr("step 50/100  loss 0.5  accuracy 0.75  1m40s left\n"));
+  EXPECT_THAT(text, HasSubstr("step 50/100  loss 0.5  accuracy 0.75  30 a minute, 1 min 40 s left\n"));
   EXPECT_THAT(text, Not(HasSubstr("step 51/100")));
 }
 
@@ -335,7 +335,7 @@ TEST(TrainProgressLine, IsOneLineOnATerminal) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
 }
 
-TEST(TrainProgressLine, TellsTheTimeThatIsLeftOfAResumedTraining) {
+TEST(TrainProgressLine, TellsThePaceOfAResumedTraining) {
   std::ostringstream out;
   absl::Time now = absl::UnixEpoch();
   TrainProgressLine line(out, true, [&now] { return now; });
@@ -343,7 +343,7 @@ TEST(TrainProgressLine, TellsTheTimeThatIsLeftOfAResumedTraining) {
     now += absl::Seconds(2);
     line.Show(ProgressAt(step, 100));
   }
-  EXPECT_THAT(out.str(), HasSubstr("step 90/100  loss 0.5  accuracy 0.75  20s left"));
+  EXPECT_THAT(out.str(), HasSubstr("step 90/100  loss 0.5  accuracy 0.75  30 a minute, 20 s left"));
 }
 
 TEST(TrainProgressLine, AlwaysShowsEvaluations) {
