@@ -16,6 +16,7 @@
 #include "cli/data/read_flags.h"
 #include "cli/offline/answer_writer.h"
 #include "cli/offline/answering.h"
+#include "cli/offline/count_rows.h"
 #include "cli/offline/verbs.h"
 #include "cli/terminal.h"
 #include "data/row_reader.h"
@@ -69,18 +70,6 @@ absl::StatusOr<json> OptionsOf(const Flags& flags) {
   REIN_RETURN_IF_ERROR(AddModel("reward", flags.reward, options));
   REIN_RETURN_IF_ERROR(AddModel("cost", flags.cost, options));
   return options;
-}
-
-// Rows of the data, at most `limit` (0: all). Finds broken files before hours of answering.
-absl::StatusOr<int64_t> CountRows(const std::string& path, const data::ReadOptions& options, int64_t limit) {
-  REIN_ASSIGN_OR_RETURN(data::RowReader reader, data::RowReader::Open(path, options));
-  while (limit == 0 || reader.report().kept < limit) {
-    REIN_ASSIGN_OR_RETURN(const std::optional<data::Row> row, reader.Next());
-    if (!row) break;
-  }
-  if (reader.report().kept > 0) return reader.report().kept;
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": none of its rows can be used: ", CountsText(reader.report())));
 }
 
 struct Models {

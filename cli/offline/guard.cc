@@ -2,12 +2,15 @@
 #include "training/guard.h"
 
 #include <cstdio>
+#include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "cli/command.h"
+#include "cli/count_progress.h"
 #include "cli/data/read_flags.h"
 #include "cli/offline/guard_flags.h"
 #include "cli/offline/guard_run.h"
@@ -37,13 +40,12 @@ absl::Status RunOverData(const RunFlags& flags) {
   REIN_ASSIGN_OR_RETURN(const ModelFolder policy, LoadModelFolder(flags.policy, flags.guard.dtype));
   if (options.params.max_response_tokens == 0)
     options.params.max_response_tokens = UsualAnswerTokens(*policy.model);
-  const auto progress = [](int64_t done) {
-    if (!IsTerminal(stderr)) return;
-    fprintf(stderr, "\r%lld questions", static_cast<long long>(done));
-    fflush(stderr);
+  std::optional<CountProgressLine> line;
+  const auto progress = [&line](int64_t done, int64_t all) {
+    if (!line) line.emplace(std::cerr, IsTerminal(stderr), "answered", "questions", done);
+    line->Show(done, all);
   };
   REIN_ASSIGN_OR_RETURN(const GuardSummary summary, RunGuardOver(options, *guard, policy, progress));
-  if (IsTerminal(stderr)) fprintf(stderr, "\n");
   printf("%s\n%s\n", summary.ToMarkdown().c_str(), (options.output / "guardrail.md").c_str());
   return absl::OkStatus();
 }

@@ -1,5 +1,6 @@
 #include "cli/offline/guard_run.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "cli/offline/count_rows.h"
 #include "cli/offline/policy_generator.h"
 #include "data/row_reader.h"
 
@@ -34,16 +36,25 @@ absl::StatusOr<json> SettingsOf(const GuardRunOptions& options, const guard::Gua
   return settings;
 }
 
+data::ReadOptions ReadingOf(const GuardRunOptions& options) {
+  data::ReadOptions reading = options.reading;
+  reading.picture_check = data::PictureCheck::kNone;
+  return reading;
+}
+
 // Questions that wait for their chunk to be full.
 class Chunks {
  public:
   Chunks(const GuardRunOptions& options, guard::GuardModel& guard, const ModelFolder& policy,
-         GuardRecords& records, absl::FunctionRef<void(int64_t done)> progress)
+         GuardRecords& records, int64_t all, GuardProgressFn progress)
       : options_(options),
         guard_(guard),
         generator_(policy, options.params),
         records_(records),
-        progress_(progress) {}
+        all_(std::max(all, records.size())),
+        progress_(progress) {
+    progress_(records_.size(), all_);
+  }
 
   absl::Status Add(std::string id, data::Row row) {
     sources_.push_back({.text = row.question,
@@ -62,7 +73,7 @@ class Chunks {
     REIN_RETURN_IF_ERROR(records_.Append(done, sources_));
     questions_.clear();
     sources_.clear();
-    progress_(records_.size());
+    progress_(records_.size(), all_);
     return absl::OkStatus();
   }
 
@@ -71,16 +82,15 @@ class Chunks {
   guard::GuardModel& guard_;
   PolicyGenerator generator_;
   GuardRecords& records_;
-  absl::FunctionRef<void(int64_t done)> progress_;
+  const int64_t all_;  // questions
+  GuardProgressFn progress_;
   std::vector<guard::Question> questions_;
   std::vector<QuestionSource> sources_;
 };
 
 // Every question that has no record yet, in chunks. Returns what reading has counted.
 absl::StatusOr<json> AskAll(const GuardRunOptions& options, const GuardRecords& records, Chunks& chunks) {
-  data::ReadOptions reading = options.reading;
-  reading.picture_check = data::PictureCheck::kNone;
-  REIN_ASSIGN_OR_RETURN(data::RowReader reader, data::RowReader::Open(options.data, reading));
+  REIN_ASSIGN_OR_RETURN(data::RowReader reader, data::RowReader::Open(options.data, ReadingOf(options)));
   for (int64_t number = 1; options.questions == 0 || number <= options.questions; ++number) {
     REIN_ASSIGN_OR_RETURN(std::optional<data::Row> row, reader.Next());
     if (!row) break;
@@ -95,11 +105,11 @@ absl::StatusOr<json> AskAll(const GuardRunOptions& options, const GuardRecords& 
 }  // namespace
 
 absl::StatusOr<GuardSummary> RunGuardOver(const GuardRunOptions& options, guard::GuardModel& guard,
-                                          const ModelFolder& policy,
-                                          absl::FunctionRef<void(int64_t done)> progress) {
+                                          const ModelFolder& policy, GuardProgressFn progress) {
+  REIN_ASSIGN_OR_RETURN(const int64_t all, CountRows(options.data, ReadingOf(options), options.questions));
   REIN_ASSIGN_OR_RETURN(const json settings, SettingsOf(options, guard));
   REIN_ASSIGN_OR_RETURN(GuardRecords records, GuardRecords::Open(options.output, settings, options.resume));
-  Chunks chunks(options, guard, policy, records, progress);
+  Chunks chunks(options, guard, policy, records, all, progress);
   REIN_ASSIGN_OR_RETURN(const json data, AskAll(options, records, chunks));
   REIN_ASSIGN_OR_RETURN(GuardSummary summary, GuardSummary::Read(records.file(), options.rails.rounds));
   json written = summary.ToJson();

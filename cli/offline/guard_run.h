@@ -25,13 +25,15 @@ struct GuardRunOptions {
   bool resume = false;
 };
 
+using GuardProgressFn = absl::FunctionRef<void(int64_t done, int64_t all)>;
+
 // Asks the policy each question of the data, whose rows from 1 on are the ids, inside the guardrail, and
 // writes OUTPUT/records.jsonl (GuardRecords), guardrail.json (GuardSummary::ToJson with
-// "settings" and "data": rows read, and those dropped by reason) and guardrail.md. `progress` is told after
-// each chunk how many questions are done. Pictures that cannot be used are reasons in the records and end
-// nothing. Errors: those of reading the data, of GuardRecords::Open, of guard and policy.
+// "settings" and "data": rows read, and those dropped by reason) and guardrail.md. `progress` is told before
+// the first chunk and after each one how many questions are done. Pictures that cannot be used are reasons in
+// the records and end nothing. Errors: those of CountRows, of reading the data, of GuardRecords::Open, of
+// guard and policy.
 absl::StatusOr<GuardSummary> RunGuardOver(const GuardRunOptions& options, guard::GuardModel& guard,
-                                          const ModelFolder& policy,
-                                          absl::FunctionRef<void(int64_t done)> progress);
+                                          const ModelFolder& policy, GuardProgressFn progress);
 
 }  // namespace rein::cli

@@ -89,7 +89,9 @@ class GuardRunTest : public testing::Test {
 };
 
 TEST_F(GuardRunTest, WritesRecordsAndTheTableOfRounds) {
+  testing::internal::CaptureStderr();
   const Outcome outcome = Run("out", {"--prompts", "5"});
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("answered 5 of 5 questions"));
   ASSERT_TRUE(outcome.status.ok()) << outcome.status;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("5 questions: 0 answered, 0 refused, 5 with the fallback"),
                                  HasSubstr("Synthetic data (scenes)"), HasSubstr("what users get"),
