@@ -141,8 +141,9 @@ size_t Scoring::LargestBatch(const Target& target) const {
 absl::Status Scoring::Process(size_t column, const Slot& slot, Batch rows) {
   CallFailures failures;
   for (int attempt = 0; !rows.empty();) {
-    // Another column may have dropped some meanwhile.
-    std::erase_if(rows, [this](size_t row) { return table_->dropped(row); });
+    // Another column may have dropped some meanwhile, sooner or later. Numbers depend, up to rounding, on
+    // what is computed together: a deterministic job asks for all.
+    if (!job_.deterministic()) std::erase_if(rows, [this](size_t row) { return table_->dropped(row); });
     if (rows.empty()) break;
     REIN_ASSIGN_OR_RETURN(const Target target, fleet_->AwaitReady(slot));
     const Batch part(rows.begin(), rows.begin() + std::min(rows.size(), LargestBatch(target)));

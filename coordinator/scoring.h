@@ -36,10 +36,10 @@ using PictureFn = std::function<absl::StatusOr<transport::Blob>(const std::strin
 
 // Life: 1. Construct: workers start, one a replica of each column's actor. 2. Arrived for every row whose
 // sample has come or been dropped, from any thread. 3. Finish, after the last Arrived. Micro-batches are
-// fixed ranges of rows where the job is deterministic, otherwise whatever has arrived. A score that is
-// missing or not finite is computed again, at most limits.score_attempts times; then the sample is dropped
-// with the reason. So is one that the guard finds harmful (job.guard.drop_at). An actor that is lost is
-// waited for.
+// fixed ranges of rows where the job is deterministic, with those that are dropped meanwhile, otherwise
+// whatever has arrived. A score that is missing or not finite is computed again, at most
+// limits.score_attempts times; then the sample is dropped with the reason. So is one that the guard finds
+// harmful (job.guard.drop_at). An actor that is lost is waited for.
 class Scoring {
  public:
   // All pointers outlive the object. `step` goes into fences.

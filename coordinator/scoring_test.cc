@@ -164,8 +164,8 @@ TEST(Scoring, RefusesATokenColumnOfAnotherLength) {
   EXPECT_THAT(scored.table->Take()[4].drop_reason, HasSubstr("4 numbers, expected 3"));
 }
 
-TEST(Scoring, SkipsABatchThatAnotherColumnHasDropped) {
-  Scored scored({"limits.score_attempts=1"});
+// The reward drops the second batch while the cost still computes the first.
+void DropSecondBatch(Scored& scored) {
   for (int row = 4; row < 8; ++row) {
     scored.reward().Spoil(absl::StrCat("p/", row), Script::Spoilt::kNaN, 1);
   }
@@ -174,8 +174,20 @@ TEST(Scoring, SkipsABatchThatAnotherColumnHasDropped) {
   while (!scored.table->dropped(7)) std::this_thread::yield();
   scored.cost().Release("Score");
   ASSERT_EQ(scored.Finish(), absl::OkStatus());
-  EXPECT_THAT(scored.cost().requests(), ElementsAre(ElementsAre("p/0", "p/1", "p/2", "p/3")));
   EXPECT_EQ(scored.table->incomplete(), 0u);
+}
+
+TEST(Scoring, SkipsABatchThatAnotherColumnHasDropped) {
+  Scored scored({"limits.score_attempts=1"});
+  DropSecondBatch(scored);
+  EXPECT_THAT(scored.cost().requests(), ElementsAre(ElementsAre("p/0", "p/1", "p/2", "p/3")));
+}
+
+TEST(Scoring, AsksTheSameOfEachColumnWhereTheJobIsDeterministicWhoeverDropsFirst) {
+  Scored scored({"limits.score_attempts=1", "deterministic=true"});
+  DropSecondBatch(scored);
+  EXPECT_THAT(scored.cost().requests(),
+              ElementsAre(ElementsAre("p/0", "p/1", "p/2", "p/3"), ElementsAre("p/4", "p/5", "p/6", "p/7")));
 }
 
 TEST(Scoring, AsksALateScorerAgain) {
