@@ -51,10 +51,14 @@ absl::Status InvalidTensor(const std::filesystem::path& path, const std::string&
   return Invalid(path, absl::StrCat("tensor ", tensor, ": ", what));
 }
 
+absl::Status BecameShorter(const std::filesystem::path& path) {
+  return Invalid(path, "it became shorter while it was read");
+}
+
 absl::Status ReadAt(int fd, uint64_t offset, void* to, uint64_t bytes, const std::filesystem::path& path) {
   const ssize_t count = ReadFully(fd, to, bytes, static_cast<int64_t>(offset));
   if (count < 0) return SystemError(errno, "cannot read", path);
-  if (static_cast<uint64_t>(count) < bytes) return Invalid(path, "it became shorter while it was read");
+  if (static_cast<uint64_t>(count) < bytes) return BecameShorter(path);
   return absl::OkStatus();
 }
 
@@ -262,6 +266,7 @@ SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
   entries_ = std::move(other.entries_);
   metadata_ = std::move(other.metadata_);
   data_begin_ = other.data_begin_;
+  file_bytes_ = other.file_bytes_;
   return *this;
 }
 
@@ -281,13 +286,13 @@ absl::Status SafetensorsFile::ReadHeader() {
   struct stat info;
   if (fstat(fd_, &info) != 0) return SystemError(errno, "cannot stat", path_);
   if (!S_ISREG(info.st_mode)) return Invalid(path_, "it is not a regular file");
-  const auto file_bytes = static_cast<uint64_t>(info.st_size);
-  REIN_ASSIGN_OR_RETURN(const uint64_t header_bytes, HeaderBytes(fd_, file_bytes, path_));
+  file_bytes_ = static_cast<uint64_t>(info.st_size);
+  REIN_ASSIGN_OR_RETURN(const uint64_t header_bytes, HeaderBytes(fd_, file_bytes_, path_));
   std::string text(header_bytes, '\0');
   REIN_RETURN_IF_ERROR(ReadAt(fd_, sizeof(header_bytes), text.data(), header_bytes, path_));
   REIN_ASSIGN_OR_RETURN(const Json header, ParseHeader(text, path_));
   data_begin_ = sizeof(header_bytes) + header_bytes;
-  const uint64_t data_bytes = file_bytes - data_begin_;
+  const uint64_t data_bytes = file_bytes_ - data_begin_;
   for (const auto& [name, value] : header.items()) {
     if (name == kMetadataKey) {
       REIN_ASSIGN_OR_RETURN(metadata_, ReadMetadata(value, path_));
@@ -297,6 +302,12 @@ absl::Status SafetensorsFile::ReadHeader() {
     entries_.push_back(std::move(entry));
   }
   return CheckCoverage(entries_, data_bytes, path_);
+}
+
+absl::StatusOr<std::shared_ptr<const MappedFile>> SafetensorsFile::Map() const {
+  REIN_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> mapping, MappedFile::Map(fd_, path_));
+  if (mapping->size() < file_bytes_) return BecameShorter(path_);
+  return mapping;
 }
 
 absl::Status SafetensorsFile::Read(const SafetensorsEntry& entry, uint64_t first, uint64_t bytes,

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/mapped_file.h"
 #include "models/vision_language_model.h"
 
 namespace rein::models {
@@ -28,8 +30,8 @@ struct SafetensorsEntry {
   uint64_t bytes() const { return end - begin; }
 };
 
-// An open file whose header has been read and checked; data is read where and when it is wanted
-// (docs/decisions/0014-read-weights-do-not-map-them.md). Thread-safe.
+// An open file whose header has been read and checked; data is mapped or read where and when it is wanted
+// (docs/decisions/0014-map-weights-or-read-them.md). Thread-safe.
 class SafetensorsFile {
  public:
   // Every byte of the file must be accounted for. Errors, naming file and tensor: NOT_FOUND (no such file),
@@ -49,6 +51,11 @@ class SafetensorsFile {
   // Copies `bytes` bytes of the entry's data, from its byte `first` on, to `to`. Errors: INVALID_ARGUMENT
   // (the file became shorter), UNAVAILABLE (I/O).
   absl::Status Read(const SafetensorsEntry& entry, uint64_t first, uint64_t bytes, void* to) const;
+  // Of the entry's first byte, from the start of the file.
+  uint64_t OffsetOf(const SafetensorsEntry& entry) const { return data_begin_ + entry.begin; }
+  // The whole file; it outlives this object. Errors: those of MappedFile::Map, INVALID_ARGUMENT (the file
+  // became shorter).
+  absl::StatusOr<std::shared_ptr<const MappedFile>> Map() const;
 
  private:
   SafetensorsFile(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
@@ -59,6 +66,7 @@ class SafetensorsFile {
   std::vector<SafetensorsEntry> entries_;
   SafetensorsMetadata metadata_;
   uint64_t data_begin_ = 0;
+  uint64_t file_bytes_ = 0;
 };
 
 // All tensors of the file on the CPU, each with storage of its own, in the order of their data. `metadata`,

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,6 +15,8 @@
 #include "base/status.h"
 #include "models/dtype.h"
 #include "models/finite.h"
+#include "models/mapped_file.h"
+#include "models/weight_mapping.h"
 
 namespace rein::models {
 namespace {
@@ -21,6 +24,7 @@ namespace {
 // Small enough for a core's cache, so that converting and checking cost no second trip to memory.
 constexpr int64_t kChunkBytes = 128 << 10;
 constexpr int64_t kChunksBetweenReports = 1024;
+constexpr int64_t kChunksATurn = 8;  // a thread whose pages come slowly takes fewer turns
 constexpr size_t kTensorsNamed = 3;
 
 // Elements [first, first + count) of a tensor.
@@ -52,7 +56,8 @@ std::vector<Chunk> SplitIntoChunks(const std::vector<WeightRead>& reads) {
 
 class Reading {
  public:
-  explicit Reading(const std::vector<WeightRead>& reads) : reads_(reads), unusable_(reads.size()) {}
+  explicit Reading(const std::vector<WeightRead>& reads)
+      : reads_(reads), mapped_(MapWeights(reads)), unusable_(reads.size()) {}
 
   absl::Status Run(const LoadProgressFn& progress) {
     const std::vector<Chunk> chunks = SplitIntoChunks(reads_);
@@ -61,7 +66,7 @@ class Reading {
     const auto count = static_cast<int64_t>(chunks.size());
     for (int64_t begin = 0; begin < count; begin += kChunksBetweenReports) {
       const int64_t end = std::min(count, begin + kChunksBetweenReports);
-      at::parallel_for(begin, end, 1, [&](int64_t from, int64_t to) { ReadChunks(chunks, from, to); });
+      ReadInTurns(chunks, begin, end);
       REIN_RETURN_IF_ERROR(Verdict());
       for (int64_t i = begin; i < end; ++i) done += BytesOf(chunks[i]);
       if (progress) progress(done, total);
@@ -72,10 +77,19 @@ class Reading {
  private:
   int64_t BytesOf(const Chunk& chunk) const { return chunk.count * ElementBytes(reads_[chunk.read]); }
 
-  void ReadChunks(const std::vector<Chunk>& chunks, int64_t from, int64_t to) {
-    const std::unique_ptr<char[]> buffer(new char[kChunkBytes]);
+  void ReadInTurns(const std::vector<Chunk>& chunks, int64_t begin, int64_t end) {
+    std::atomic<int64_t> next = begin;
+    at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t /*from*/, int64_t /*to*/) {
+      const std::unique_ptr<char[]> buffer(new char[kChunkBytes]);
+      for (int64_t i = next.fetch_add(kChunksATurn); i < end; i = next.fetch_add(kChunksATurn)) {
+        ReadChunks(chunks, i, std::min(end, i + kChunksATurn), buffer.get());
+      }
+    });
+  }
+
+  void ReadChunks(const std::vector<Chunk>& chunks, int64_t from, int64_t to, char* buffer) {
     for (int64_t i = from; i < to; ++i) {
-      if (absl::Status status = ReadChunk(chunks[i], buffer.get()); !status.ok()) {
+      if (absl::Status status = ReadChunk(chunks[i], buffer); !status.ok()) {
         const absl::MutexLock lock(&mutex_);
         failed_.Update(status);
         return;
@@ -83,10 +97,15 @@ class Reading {
     }
   }
 
-  // Values land in the target itself where that is possible, else in `buffer` first.
+  // Values land in the target itself where that is possible, or lie there already, else in `buffer` first.
   absl::Status ReadChunk(const Chunk& chunk, char* buffer) {
     const WeightRead& read = reads_[chunk.read];
     at::Tensor place = read.target.view({-1}).narrow(0, chunk.first, chunk.count);
+    if (mapped_[chunk.read]) {
+      Populate(place.const_data_ptr(), place.nbytes());
+      Check(chunk.read, place, place);
+      return absl::OkStatus();
+    }
     const bool converts = place.scalar_type() != read.entry->dtype, direct = place.is_cpu() && !converts;
     at::Tensor values = direct ? place : at::from_blob(buffer, {chunk.count}, read.entry->dtype);
     const auto offset = static_cast<uint64_t>(chunk.first * ElementBytes(read));
@@ -149,6 +168,7 @@ class Reading {
   }
 
   const std::vector<WeightRead>& reads_;
+  const std::vector<bool> mapped_;
   mutable absl::Mutex mutex_;
   std::vector<Unusable> unusable_ ABSL_GUARDED_BY(mutex_);
   bool has_unusable_ ABSL_GUARDED_BY(mutex_) = false;

@@ -19,8 +19,9 @@ struct WeightRead {
   at::Tensor target;
 };
 
-// Reads, converts and checks all of them in chunks, with the threads of at::parallel_for; beside the targets
-// only a chunk a thread is in memory. `progress` may be empty; it is called on this thread. Errors, naming
+// Maps what the model can use as it lies in its file (models/weight_mapping.h), reads and converts the rest,
+// and checks all of it in chunks, with the threads of at::parallel_for; beside the targets only a chunk a
+// thread is in memory. `progress` may be empty; it is called on this thread. Errors, naming
 // file and tensor: INVALID_ARGUMENT (values that are NaN, infinite or too large for the target's dtype, with
 // their number; a file that became shorter), UNAVAILABLE (I/O), RESOURCE_EXHAUSTED (memory).
 absl::Status ReadWeights(const std::vector<WeightRead>& reads, const LoadProgressFn& progress);
