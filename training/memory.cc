@@ -10,7 +10,7 @@
 namespace rein::training {
 namespace {
 
-// Activations, logits and moments are float32 whatever the weights are.
+// Sums, logits and moments are float32 whatever the weights and the precision of products are.
 constexpr int64_t kFloatBytes = 4;
 
 int64_t Bytes(const at::Tensor& tensor) { return static_cast<int64_t>(tensor.nbytes()); }
@@ -32,22 +32,41 @@ LayerSizes SizesOf(const models::VisionLanguageModel& model, const std::string& 
   return sizes;
 }
 
-// Values a token that one decoder layer (models/llama/decoder.cc) keeps for its backward pass: inputs and
-// results of both norms; rotated queries and keys, values, and what attention gives; gate and up, and the
-// product of the activated gate with up.
-int64_t ValuesOfLayer(const models::ModelShape& shape) {
+// Of a value that a linear layer takes or gives.
+int64_t ProductBytes(c10::ScalarType precision) { return static_cast<int64_t>(c10::elementSize(precision)); }
+
+// Bytes a token that one decoder layer (models/llama/decoder.cc) keeps for its backward pass: inputs of both
+// norms, which are sums; their results; rotated queries and keys, values, and what attention gives; gate and
+// up, and the product of the activated gate with up.
+int64_t BytesOfLayer(const models::ModelShape& shape, c10::ScalarType precision) {
   const int64_t queries = shape.heads * shape.head_dim, keys = shape.kv_heads * shape.head_dim;
-  return 4 * shape.hidden + 2 * queries + 2 * keys + 3 * shape.intermediate;
+  const int64_t products = 2 * shape.hidden + 2 * queries + 2 * keys + 3 * shape.intermediate;
+  return 2 * shape.hidden * kFloatBytes + products * ProductBytes(precision);
 }
 
-// Values a token that adapters keep: what lies between A and B, and with dropout mask and dropped input.
-int64_t ValuesOfAdapters(const models::VisionLanguageModel& model, const models::LoraOptions& lora) {
+// The weights of a part's linear layers as products take them, which the backward pass wants as well.
+int64_t CopiedWeightBytes(const models::VisionLanguageModel& model, const std::string& part,
+                          c10::ScalarType precision) {
+  if (precision == c10::kFloat) return 0;
   int64_t values = 0;
+  for (const models::LinearLayer& layer : model.linear_layers())
+    values += model.PartOf(layer.name) == part ? layer.weight.numel() : 0;
+  return values * ProductBytes(precision);
+}
+
+// Bytes a token that adapters keep: what lies between A and B; with dropout the mask and the dropped input;
+// where products are not in float32 another copy of the input.
+int64_t BytesOfAdapters(const models::VisionLanguageModel& model, const models::LoraOptions& lora,
+                        c10::ScalarType precision) {
+  int64_t bytes = 0;
   for (const models::LinearLayer& layer : model.linear_layers()) {
     if (!layer.slot->training_product) continue;
-    values += lora.rank + (lora.dropout > 0 ? 2 * layer.weight.size(1) : 0);
+    const int64_t in = layer.weight.size(1), of_input = in * ProductBytes(precision);
+    bytes += lora.rank * ProductBytes(precision);
+    if (lora.dropout > 0) bytes += in * kFloatBytes + of_input;
+    if (precision != c10::kFloat) bytes += of_input;
   }
-  return values;
+  return bytes;
 }
 
 // While a dropout mask is drawn (models/lora.cc: DropoutMask): three int64 numbers for every element.
@@ -75,13 +94,16 @@ int64_t VisionPassBytes(const models::VisionLanguageModel& model, int64_t tokens
 }
 
 // The same with gradients, which begin with the first part that trains. Beside the inputs and results of its
-// linear layers a block keeps those of its norms, of attention and of the activation: about half as much
-// again.
-int64_t VisionTrainingBytes(const models::VisionLanguageModel& model, int64_t tokens, bool tower_trains) {
+// linear layers a block keeps those of attention and of the activation, and in float32 the inputs of its
+// norms: about half as much again.
+int64_t VisionTrainingBytes(const models::VisionLanguageModel& model, int64_t tokens, bool tower_trains,
+                            c10::ScalarType precision) {
   const double patches = tower_trains ? PatchesPerToken(model) * static_cast<double>(tokens) : 0;
   const double values = patches * static_cast<double>(SizesOf(model, "vision").sum) +
                         static_cast<double>(tokens * SizesOf(model, "projector").sum);
-  return static_cast<int64_t>(1.5 * values) * kFloatBytes;
+  const double bytes = 1.375 * static_cast<double>(ProductBytes(precision)) + 0.125 * kFloatBytes;
+  return static_cast<int64_t>(bytes * values) + CopiedWeightBytes(model, "projector", precision) +
+         (tower_trains ? CopiedWeightBytes(model, "vision", precision) : 0);
 }
 
 bool Trains(const models::VisionLanguageModel& model, const Trainable& trainable, const std::string& part) {
@@ -96,25 +118,31 @@ int64_t LargestBytes(const models::NamedTensors& tensors) {
 }
 
 ActivationMemory Activations(const models::VisionLanguageModel& model, const Trainable& trainable,
-                             const models::LoraOptions& lora, const PassSize& pass, PassEnd end) {
+                             const models::LoraOptions& lora, const PassSize& pass, PassEnd end,
+                             c10::ScalarType precision) {
   const models::ModelShape& shape = model.shape();
-  const int64_t layer = ValuesOfLayer(shape) * pass.tokens * kFloatBytes;
-  const int64_t adapters = ValuesOfAdapters(model, lora) * pass.tokens * kFloatBytes;
+  const int64_t layer = BytesOfLayer(shape, precision) * pass.tokens;
   const int64_t hidden = shape.hidden * pass.tokens * kFloatBytes;
-  const int64_t adapters_of_layer = adapters / std::max<int64_t>(shape.layers, 1);
-  // While the backward pass of a layer runs, it holds about as much again in gradients. That is after the
-  // gradient of the logits is gone. Embeddings with and without pictures come before the first layer.
+  // Adapters, and copies of weights.
+  const int64_t more =
+      BytesOfAdapters(model, lora, precision) * pass.tokens + CopiedWeightBytes(model, "language", precision);
+  const int64_t more_of_layer = more / std::max<int64_t>(shape.layers, 1);
+  // While the backward pass of a layer runs, it holds about as much again in gradients: in float32, as a
+  // processor computes them that has no other products. That is after the gradient of the logits is gone.
+  // Embeddings with and without pictures come before the first layer.
+  const int64_t in_backward = BytesOfLayer(shape, c10::kFloat) * pass.tokens;
   const int64_t end_bytes = EndBytes(shape, pass, end, 2) + 2 * hidden;
-  const int64_t kept = shape.layers * layer + adapters;
+  const int64_t kept = shape.layers * layer + more;
   const int64_t inputs = shape.layers * hidden;
-  ActivationMemory memory{.kept = kept + std::max(end_bytes, layer),
-                          .checkpointed = inputs + std::max(end_bytes, 2 * layer + adapters_of_layer)};
-  // A gradient is computed beside the sum that it is added to.
-  const int64_t beside =
-      2 * hidden + LargestBytes(trainable.parameters) + MaskBytes(model, lora, pass.tokens);
+  ActivationMemory memory{.kept = kept + std::max(end_bytes, in_backward),
+                          .checkpointed = inputs + std::max(end_bytes, layer + in_backward + more_of_layer)};
+  // A gradient is computed beside the sum that it is added to, and in the precision of the product before.
+  const int64_t gradient = LargestBytes(trainable.parameters);
+  const int64_t beside = 2 * hidden + gradient + (precision == c10::kFloat ? 0 : gradient / 2) +
+                         MaskBytes(model, lora, pass.tokens);
   const bool tower_trains = Trains(model, trainable, "vision");
   const int64_t vision =
-      trainable.images_frozen ? 0 : VisionTrainingBytes(model, pass.placeholders, tower_trains);
+      trainable.images_frozen ? 0 : VisionTrainingBytes(model, pass.placeholders, tower_trains, precision);
   for (int64_t* bytes : {&memory.kept, &memory.checkpointed}) {
     *bytes = std::max(*bytes + beside + vision, VisionPassBytes(model, pass.placeholders));
   }
@@ -148,7 +176,7 @@ ParameterMemory MemoryOfWeights(const models::VisionLanguageModel& outline) {
 absl::StatusOr<TrainingMemory> MemoryOfTraining(models::VisionLanguageModel& outline,
                                                 const std::vector<std::string>& freeze,
                                                 const models::LoraOptions& lora, const PassSize& micro_batch,
-                                                PassEnd end) {
+                                                PassEnd end, c10::ScalarType precision) {
   REIN_ASSIGN_OR_RETURN(const Trainable trainable, PrepareTraining(outline, freeze, lora));
   TrainingMemory memory{.parameters = MemoryOfWeights(outline)};
   ParameterMemory& parameters = memory.parameters;
@@ -162,17 +190,21 @@ absl::StatusOr<TrainingMemory> MemoryOfTraining(models::VisionLanguageModel& out
   for (const models::LinearLayer& layer : outline.linear_layers()) {
     if (layer.slot->training_product) parameters.weights += Bytes(layer.weight);
   }
-  memory.activations = Activations(outline, trainable, lora, micro_batch, end);
+  memory.activations = Activations(outline, trainable, lora, micro_batch, end, precision);
   return memory;
 }
 
-int64_t MemoryOfPass(const models::VisionLanguageModel& outline, const PassSize& pass, PassEnd end) {
+int64_t MemoryOfPass(const models::VisionLanguageModel& outline, const PassSize& pass, PassEnd end,
+                     c10::ScalarType precision) {
   const models::ModelShape& shape = outline.shape();
   const int64_t hidden = shape.hidden * pass.tokens * kFloatBytes;
   // What a backward pass would want, and what lives for a moment beside it: a result of the feed-forward's
-  // width and two of the residual's.
+  // width, two of the residual's, and the weights of the layer.
   const int64_t language =
-      (ValuesOfLayer(shape) + shape.intermediate + 2 * shape.hidden) * pass.tokens * kFloatBytes;
+      (BytesOfLayer(shape, precision) + shape.intermediate * ProductBytes(precision) +
+       2 * shape.hidden * kFloatBytes) *
+          pass.tokens +
+      CopiedWeightBytes(outline, "language", precision) / std::max<int64_t>(shape.layers, 1);
   return hidden +
          std::max({language, EndBytes(shape, pass, end, 1), VisionPassBytes(outline, pass.placeholders)});
 }

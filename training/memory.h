@@ -3,6 +3,8 @@
 // steps: the estimate of a step is from 0.9 to 1.4 times what the step takes.
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -34,7 +36,8 @@ struct ParameterMemory {
   int64_t optimizer = 0;  // two moments
 };
 
-// Bytes at the peak of a micro-batch, besides the above. Estimates.
+// Bytes at the peak of a micro-batch, besides the above. Estimates. With products in bfloat16 what linear
+// layers take and give has half the size, and beside it stand copies of their weights.
 struct ActivationMemory {
   int64_t kept = 0;          // without checkpoint_activations
   int64_t checkpointed = 0;  // with it
@@ -46,17 +49,18 @@ struct TrainingMemory {
 };
 
 // Of a model that trains. `outline` may be of any device; which of its tensors require gradients is changed.
-// Errors: those of PrepareTraining.
+// `precision`: OptimizerOptions::precision. Errors: those of PrepareTraining.
 absl::StatusOr<TrainingMemory> MemoryOfTraining(models::VisionLanguageModel& outline,
                                                 const std::vector<std::string>& freeze,
                                                 const models::LoraOptions& lora, const PassSize& micro_batch,
-                                                PassEnd end);
+                                                PassEnd end, c10::ScalarType precision);
 
 // Of a model that does not train.
 ParameterMemory MemoryOfWeights(const models::VisionLanguageModel& outline);
 
 // Bytes at the peak of a pass without gradients, besides the weights. An estimate.
-int64_t MemoryOfPass(const models::VisionLanguageModel& outline, const PassSize& pass, PassEnd end);
+int64_t MemoryOfPass(const models::VisionLanguageModel& outline, const PassSize& pass, PassEnd end,
+                     c10::ScalarType precision);
 
 // Patches that one placeholder stands for: what the first layer of the projector takes, over what the tower
 // gives. 0 without a vision part.

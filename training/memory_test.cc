@@ -131,7 +131,7 @@ TEST(MemoryOfTraining, CountsWeightsGradientsAndMomentsExactly) {
   for (const Setting& setting : Settings()) {
     SCOPED_TRACE(setting.name);
     const auto planned = MemoryOfTraining(**models::OutlineModel(folder), setting.freeze, setting.lora,
-                                          SizeOf(Batch()), PassEnd::kLogits);
+                                          SizeOf(Batch()), PassEnd::kLogits, at::kFloat);
     ASSERT_TRUE(planned.ok()) << planned.status();
 
     Measured measured;
@@ -147,10 +147,12 @@ TEST(MemoryOfTraining, CountsWeightsGradientsAndMomentsExactly) {
 }
 
 // Two steps, so that gradients are added to those of a micro-batch before: of the second one the peak.
-int64_t MeasuredPeak(const std::filesystem::path& folder, const Setting& setting, bool checkpointed) {
+int64_t MeasuredPeak(const std::filesystem::path& folder, const Setting& setting, bool checkpointed,
+                     at::ScalarType precision) {
   const auto model = models::MakeRandomModel(folder, 1).value();
   PolicyOptions options{.freeze = setting.freeze, .lora = setting.lora};
   options.optimizer.checkpoint_activations = checkpointed;
+  options.optimizer.precision = precision;
   std::vector<PolicySequence> batch = Batch();
   const std::vector<PolicySequence> again = Batch();
   batch.insert(batch.end(), again.begin(), again.end());
@@ -162,17 +164,19 @@ int64_t MeasuredPeak(const std::filesystem::path& folder, const Setting& setting
   return measured->peak();
 }
 
-TEST(MemoryOfTraining, EstimatesThePeakOfAStepWithinItsBounds) {
+class PeakOfAStep : public testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(PeakOfAStep, IsEstimatedWithinItsBounds) {
   const std::filesystem::path folder = WideFolder("model");
   for (const Setting& setting : Settings()) {
     const auto planned = MemoryOfTraining(**models::OutlineModel(folder), setting.freeze, setting.lora,
-                                          SizeOf(Batch()), PassEnd::kLogits);
+                                          SizeOf(Batch()), PassEnd::kLogits, GetParam());
     ASSERT_TRUE(planned.ok()) << planned.status();
     for (const bool checkpointed : {false, true}) {
       const int64_t estimate = planned->parameters.gradients +
                                (checkpointed ? planned->activations.checkpointed : planned->activations.kept);
-      const double ratio =
-          static_cast<double>(estimate) / static_cast<double>(MeasuredPeak(folder, setting, checkpointed));
+      const int64_t peak = MeasuredPeak(folder, setting, checkpointed, GetParam());
+      const double ratio = static_cast<double>(estimate) / static_cast<double>(peak);
       EXPECT_GT(ratio, kLeast) << setting.name << (checkpointed ? ", checkpointed" : "");
       EXPECT_LT(ratio, kMost) << setting.name << (checkpointed ? ", checkpointed" : "");
       RecordProperty(std::string(setting.name) + (checkpointed ? "_checkpointed" : ""),
@@ -180,6 +184,9 @@ TEST(MemoryOfTraining, EstimatesThePeakOfAStepWithinItsBounds) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Precisions, PeakOfAStep, testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& info) { return std::string(c10::toString(info.param)); });
 
 TEST(MemoryOfPass, EstimatesThePeakOfScoringWithinItsBounds) {
   const std::filesystem::path folder = WideFolder("model");
@@ -195,8 +202,8 @@ TEST(MemoryOfPass, EstimatesThePeakOfScoringWithinItsBounds) {
     } else {
       ASSERT_TRUE(EndScores(*model, sequences, kLargeMicroBatch).ok());
     }
-    const double ratio =
-        static_cast<double>(MemoryOfPass(*model, size, end)) / static_cast<double>(measured->peak());
+    const double ratio = static_cast<double>(MemoryOfPass(*model, size, end, at::kFloat)) /
+                         static_cast<double>(measured->peak());
     EXPECT_GT(ratio, kLeast);
     EXPECT_LT(ratio, kMost);
     RecordProperty(end == PassEnd::kLogits ? "logits" : "scores", std::to_string(ratio));
@@ -206,7 +213,8 @@ TEST(MemoryOfPass, EstimatesThePeakOfScoringWithinItsBounds) {
 TEST(MemoryOfTraining, RefusesWhatTheTrainerRefuses) {
   const auto outline = models::OutlineModel(WideFolder("model")).value();
   const auto status =
-      MemoryOfTraining(*outline, {"tower"}, {}, {.tokens = 1, .ends = 1}, PassEnd::kLogits).status();
+      MemoryOfTraining(*outline, {"tower"}, {}, {.tokens = 1, .ends = 1}, PassEnd::kLogits, at::kFloat)
+          .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("tower"));
 }

@@ -9,6 +9,7 @@
 #include "actors/rollout/engine/engine.h"
 #include "base/status.h"
 #include "cli/offline/memory_advice.h"
+#include "guard/decision.h"
 #include "transport/stages.h"
 
 namespace rein::cli {
@@ -19,6 +20,8 @@ using training::PassSize;
 
 // Prompts that a rollout prefills at once, at least (actors/rollout/engine/scheduler.h).
 constexpr int64_t kPrefillTokens = 8192;
+// Of weights, gradients and moments.
+constexpr int64_t kFloatBytes = 4;
 
 int64_t LongestSample(const v1::Job& job, const models::ModelShape& shape) {
   return std::min<int64_t>(job.rollout().max_prompt_tokens() + job.rollout().max_response_tokens(),
@@ -34,6 +37,25 @@ PassSize MicroBatch(const v1::Job& job, const models::ModelShape& shape, int64_t
   return {.tokens = tokens,
           .ends = std::min(tokens, samples * job.rollout().max_response_tokens()),
           .placeholders = tokens};
+}
+
+// Elements of the head of a guard (guard/head/guard_head.h), which stands beside its model.
+int64_t GuardHeadElements(const models::ModelShape& shape) { return guard::kHeadLogits * (shape.hidden + 1); }
+
+void AddGuardHead(const models::ModelShape& shape, training::ParameterMemory& parameters) {
+  parameters.parameters += GuardHeadElements(shape);
+  parameters.weights += GuardHeadElements(shape) * kFloatBytes;
+}
+
+void AddTrainedGuardHead(const models::ModelShape& shape, training::ParameterMemory& parameters) {
+  AddGuardHead(shape, parameters);
+  parameters.trained += GuardHeadElements(shape);
+  parameters.gradients += GuardHeadElements(shape) * kFloatBytes;
+  parameters.optimizer += 2 * GuardHeadElements(shape) * kFloatBytes;
+}
+
+at::ScalarType PrecisionOf(const v1::Optimizer& optimizer) {
+  return host::ToOptimizerOptions(optimizer).precision;
 }
 
 bool OverGroup(const v1::Job& job) { return job.weight_sync().backend() != "grpc"; }
@@ -101,7 +123,7 @@ absl::Status MemoryPlanner::FillTrained(const v1::Job& job, const v1::ActorSpec&
       training::MemoryOfTraining(*model, {actor.freeze().begin(), actor.freeze().end()},
                                  host::ToLoraOptions(actor.lora(), job.seed()),
                                  MicroBatch(job, model->shape(), optimizer.micro_batch_tokens()),
-                                 policy ? PassEnd::kLogits : PassEnd::kScores));
+                                 policy ? PassEnd::kLogits : PassEnd::kScores, PrecisionOf(optimizer)));
   process.parameters = memory.parameters;
   process.activations = memory.activations;
   process.checkpointed = optimizer.checkpoint_activations();
@@ -131,7 +153,8 @@ absl::Status MemoryPlanner::FillRollout(const v1::Job& job, const v1::ActorSpec&
   const int64_t longest = LongestSample(job, model->shape());
   const int64_t prefill = std::min(std::max(kPrefillTokens, longest), options.max_batch() * longest);
   process.activations.kept = training::MemoryOfPass(
-      *model, {.tokens = prefill, .ends = options.max_batch(), .placeholders = prefill}, PassEnd::kLogits);
+      *model, {.tokens = prefill, .ends = options.max_batch(), .placeholders = prefill}, PassEnd::kLogits,
+      at::kFloat);
   process.activations.checkpointed = process.activations.kept;
   // New weights arrive beside those in use, on a GPU where they come over NCCL, and the room for them stays.
   const bool staged_on_host = process.device == kHost || !OverGroup(job);
@@ -142,12 +165,13 @@ absl::Status MemoryPlanner::FillRollout(const v1::Job& job, const v1::ActorSpec&
 
 absl::Status MemoryPlanner::FillScorer(const v1::Job& job, const v1::ActorSpec& actor,
                                        ProcessMemory& process) {
-  const bool reference = actor.role() == "reference";
-  REIN_ASSIGN_OR_RETURN(Model* const model, Outline(actor.model(), !reference));
+  const bool reference = actor.role() == "reference", guard = actor.role() == "guard";
+  REIN_ASSIGN_OR_RETURN(Model* const model, Outline(actor.model(), !reference && !guard));
   process.parameters = training::MemoryOfWeights(*model);
+  if (guard) AddGuardHead(model->shape(), process.parameters);
   process.activations.kept = training::MemoryOfPass(
       *model, MicroBatch(job, model->shape(), job.policy_optimizer().micro_batch_tokens()),
-      reference ? PassEnd::kLogits : PassEnd::kScores);
+      reference ? PassEnd::kLogits : PassEnd::kScores, at::kFloat);
   process.activations.checkpointed = process.activations.kept;
   AddUp(process, 0, Sync::kBetweenSteps);
   return absl::OkStatus();
@@ -254,56 +278,55 @@ absl::StatusOr<MemoryPlan> MemoryPlanner::Plan(const v1::Job& job) {
 }
 
 template <typename Trainer>
-absl::StatusOr<MemoryPlan> MemoryPlanner::SumTrainer(const Trainer& job, const std::string& name,
-                                                     bool score_head, const std::string& reference) {
-  REIN_ASSIGN_OR_RETURN(Model* const model, Outline(job.model(), score_head));
+absl::StatusOr<MemoryPlan> MemoryPlanner::SumTrainer(const Trainer& job, const TrainerKind& kind) {
+  REIN_ASSIGN_OR_RETURN(Model* const model, Outline(job.model(), kind.score_head));
   const int64_t tokens = job.optimizer().micro_batch_tokens();
   const PassSize micro_batch{.tokens = tokens, .ends = tokens, .placeholders = tokens};
-  const PassEnd end = score_head ? PassEnd::kScores : PassEnd::kLogits;
+  const PassEnd end = kind.score_head || kind.guard_head ? PassEnd::kScores : PassEnd::kLogits;
+  const at::ScalarType precision = PrecisionOf(job.optimizer());
   REIN_ASSIGN_OR_RETURN(
-      const training::TrainingMemory memory,
+      training::TrainingMemory memory,
       training::MemoryOfTraining(*model, {job.freeze().begin(), job.freeze().end()},
-                                 host::ToLoraOptions(job.lora(), job.seed()), micro_batch, end));
-  ProcessMemory process{.name = name,
+                                 host::ToLoraOptions(job.lora(), job.seed()), micro_batch, end, precision));
+  if (kind.guard_head) AddTrainedGuardHead(model->shape(), memory.parameters);
+  ProcessMemory process{.name = kind.name,
                         .parameters = memory.parameters,
                         .activations = memory.activations,
                         .checkpointed = job.optimizer().checkpoint_activations()};
   AddUp(process, 0, Sync::kBetweenSteps);
-  if (!reference.empty()) {
+  if (!kind.reference.empty()) {
     // Before the first step it stands beside the model, whose gradients and moments are not there yet.
-    REIN_ASSIGN_OR_RETURN(Model* const beside, Outline(reference, false));
+    REIN_ASSIGN_OR_RETURN(Model* const beside, Outline(kind.reference, false));
     process.sync = training::MemoryOfWeights(*beside).weights;
     process.needs = std::max(process.needs, process.reserve + memory.parameters.weights + process.sync +
-                                                training::MemoryOfPass(*beside, micro_batch, end));
+                                                training::MemoryOfPass(*beside, micro_batch, end, precision));
   }
   return Sum({process});
 }
 
 template <typename Trainer>
-absl::StatusOr<MemoryPlan> MemoryPlanner::PlanTrainer(const Trainer& job, const std::string& name,
-                                                      bool score_head, const std::string& reference) {
-  const auto plan_of = [&](const Trainer& changed) {
-    return SumTrainer(changed, name, score_head, reference);
-  };
+absl::StatusOr<MemoryPlan> MemoryPlanner::PlanTrainer(const Trainer& job, const TrainerKind& kind) {
+  const auto plan_of = [&](const Trainer& changed) { return SumTrainer(changed, kind); };
   REIN_ASSIGN_OR_RETURN(MemoryPlan plan, plan_of(job));
   REIN_RETURN_IF_ERROR(Advise(job, TrainerSavings<Trainer>(), plan_of, plan));
   return plan;
 }
 
 absl::StatusOr<MemoryPlan> MemoryPlanner::Plan(const v1::SftJob& job) {
-  return PlanTrainer(job, "sft", false, "");
+  return PlanTrainer(job, {.name = "sft"});
 }
 
 absl::StatusOr<MemoryPlan> MemoryPlanner::Plan(const v1::PreferenceJob& job) {
-  return PlanTrainer(job, job.name(), true, "");
+  return PlanTrainer(job, {.name = job.name(), .score_head = true});
 }
 
 absl::StatusOr<MemoryPlan> MemoryPlanner::Plan(const v1::GuardJob& job) {
-  return PlanTrainer(job, "guard", true, "");
+  return PlanTrainer(job, {.name = "guard", .guard_head = true});
 }
 
 absl::StatusOr<MemoryPlan> MemoryPlanner::Plan(const v1::DpoJob& job) {
-  return PlanTrainer(job, "dpo", false, job.reference().empty() ? job.model() : job.reference());
+  return PlanTrainer(job,
+                     {.name = "dpo", .reference = job.reference().empty() ? job.model() : job.reference()});
 }
 
 }  // namespace rein::cli

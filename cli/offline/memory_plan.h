@@ -79,7 +79,7 @@ class MemoryPlanner {
   // `job` is complete (transport::CompleteJob). Errors: those of models::OutlineModel and of
   // training::MemoryOfTraining; they name the actor.
   absl::StatusOr<MemoryPlan> Plan(const v1::Job& job);
-  // rein train sft, reward, cost, guard (whose head counts as a score head), dpo.
+  // rein train sft, reward, cost, guard, dpo.
   absl::StatusOr<MemoryPlan> Plan(const v1::SftJob& job);
   absl::StatusOr<MemoryPlan> Plan(const v1::PreferenceJob& job);
   absl::StatusOr<MemoryPlan> Plan(const v1::GuardJob& job);
@@ -95,12 +95,17 @@ class MemoryPlanner {
   absl::StatusOr<std::vector<ProcessMemory>> Processes(const v1::Job& job);
   static int64_t NeedsOf(const std::string& device, const std::vector<ProcessMemory>& processes);
   MemoryPlan Sum(std::vector<ProcessMemory> processes) const;
+  // What tells trainers apart.
+  struct TrainerKind {
+    std::string name;
+    bool score_head = false;
+    bool guard_head = false;
+    std::string reference;  // folder of a second model; empty: none
+  };
   template <typename Trainer>
-  absl::StatusOr<MemoryPlan> PlanTrainer(const Trainer& job, const std::string& name, bool score_head,
-                                         const std::string& reference);
+  absl::StatusOr<MemoryPlan> PlanTrainer(const Trainer& job, const TrainerKind& kind);
   template <typename Trainer>
-  absl::StatusOr<MemoryPlan> SumTrainer(const Trainer& job, const std::string& name, bool score_head,
-                                        const std::string& reference);
+  absl::StatusOr<MemoryPlan> SumTrainer(const Trainer& job, const TrainerKind& kind);
 
   const AvailableFn available_;
   std::map<std::string, std::unique_ptr<Model>> outlines_;

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/verb_under_test.h"
@@ -182,7 +183,7 @@ TEST_F(PlanTest, CountsAdaptersInPlaceOfWhatTheyAdapt) {
 }
 
 TEST_F(PlanTest, ReadsTheFileOfEveryTrainer) {
-  for (const char* kind : {"sft", "reward", "cost", "dpo"}) {
+  for (const char* kind : {"sft", "reward", "cost", "guard", "dpo"}) {
     const Outcome outcome = Plan("sft.yaml", {"--kind", kind, "--host-memory", "8GiB"});
     EXPECT_EQ(outcome.status, absl::OkStatus()) << kind;
     EXPECT_THAT(outcome.out, HasSubstr("to spare"));
@@ -192,6 +193,60 @@ TEST_F(PlanTest, ReadsTheFileOfEveryTrainer) {
   const json refused = PlanJson("sft.yaml", {"--kind", "sft", "--host-memory", "200MiB"});
   EXPECT_EQ(refused.at("fits"), false);
   EXPECT_THAT(refused.at("advice"), Contains("optimizer.checkpoint_activations=true"));
+}
+
+// 23 outputs (guard/head/guard_head.h) of a model of width 32.
+constexpr int64_t kGuardHead = 23 * (32 + 1);
+
+TEST_F(PlanTest, CountsTheHeadOfAGuardBesideItsModel) {
+  const json model = PlanJson("sft.yaml", {"--kind", "sft"}).at("processes")[0];
+  const json guard = PlanJson("sft.yaml", {"--kind", "guard"}).at("processes")[0];
+  const auto more = [&](const char* key) {
+    return guard.at(key).get<int64_t>() - model.at(key).get<int64_t>();
+  };
+  EXPECT_EQ(more("parameters"), kGuardHead);
+  EXPECT_EQ(more("trained_parameters"), kGuardHead);
+  EXPECT_EQ(more("weights_bytes"), 4 * kGuardHead);
+  EXPECT_EQ(more("gradients_bytes"), 4 * kGuardHead);
+  EXPECT_EQ(more("optimizer_bytes"), 8 * kGuardHead);
+  // It reads one position of a sequence and needs no logits.
+  EXPECT_LT(more("activations_bytes"), 0);
+}
+
+TEST_F(PlanTest, CountsAGuardAmongTheActorsOfAJob) {
+  const std::vector<std::string> host = {"--host-memory", "100GiB"};
+  const int64_t without = PlanJson("job.yaml", host).at("devices")[0].at("needs_bytes");
+  Write("job.yaml", absl::StrReplaceAll(ReadFile(folder_ / "job.yaml").value(),
+                                        {{"constraints:", "  - {role: guard, model: model}\nconstraints:"}}));
+  const json plan = PlanJson("job.yaml", host);
+  const json guard = Named(plan.at("processes"), "name", "guard/guard/0");
+  const json reference = Named(plan.at("processes"), "name", "reference/reference/0");
+  EXPECT_EQ(guard.at("parameters"), reference.at("parameters").get<int64_t>() + kGuardHead);
+  EXPECT_EQ(guard.at("weights_bytes"), reference.at("weights_bytes").get<int64_t>() + 4 * kGuardHead);
+  EXPECT_EQ(guard.at("gradients_bytes"), 0);
+  EXPECT_EQ(plan.at("devices")[0].at("needs_bytes"), without + guard.at("needs_bytes").get<int64_t>());
+}
+
+TEST_F(PlanTest, CountsActivationsInThePrecisionOfEachOptimizer) {
+  const std::vector<std::string> sft = {"--kind", "sft"};
+  const std::vector<std::string> mixed = {"--kind", "sft", "--set", "optimizer.precision=bfloat16"};
+  const json whole = PlanJson("sft.yaml", sft).at("processes")[0];
+  const json half = PlanJson("sft.yaml", mixed).at("processes")[0];
+  for (const char* key : {"activations_bytes", "checkpointed_activations_bytes"})
+    EXPECT_LT(half.at(key), whole.at(key)) << key;
+  for (const char* key : {"weights_bytes", "gradients_bytes", "optimizer_bytes"})
+    EXPECT_EQ(half.at(key), whole.at(key)) << key;
+
+  const auto processes = [&](const char* optimizer) {
+    return PlanJson("job.yaml", {"--set", absl::StrCat(optimizer, ".precision=bfloat16")}).at("processes");
+  };
+  const json policy = processes("policy_optimizer"), critic = processes("critic_optimizer");
+  const auto activations = [](const json& list, const char* name) {
+    return Named(list, "name", name).at("activations_bytes").get<int64_t>();
+  };
+  EXPECT_LT(activations(policy, "policy/policy/0"), activations(critic, "policy/policy/0"));
+  EXPECT_GT(activations(policy, "critic/cost/0"), activations(critic, "critic/cost/0"));
+  EXPECT_EQ(activations(policy, "reward/reward/0"), activations(critic, "reward/reward/0"));
 }
 
 TEST_F(PlanTest, RefusesWhatItCannotRead) {
