@@ -137,6 +137,8 @@ ProductPrecision::ProductPrecision(c10::ScalarType dtype) : outer_(std::exchange
 
 ProductPrecision::~ProductPrecision() { product_dtype = outer_; }
 
+c10::ScalarType ProductDtype() { return product_dtype; }
+
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   TORCH_CHECK(x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1), "Linear: x must be [..., ",
               weight.dim() == 2 ? weight.size(1) : 0, "], got ", x.sizes());

@@ -8,6 +8,8 @@
 #include <memory>
 #include <utility>
 
+#include "kernels/precision.h"
+
 namespace rein::models {
 namespace {
 
@@ -15,9 +17,11 @@ using Block = std::function<at::Tensor(const at::Tensor&)>;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+// With the precision of its products: on a GPU the backward pass has another thread.
 struct KeptBlock : torch::CustomClassHolder {
   explicit KeptBlock(Block kept) : block(std::move(kept)) {}
   Block block;
+  c10::ScalarType precision = kernels::ProductDtype();
 };
 
 class RecomputeFunction : public torch::autograd::Function<RecomputeFunction> {
@@ -38,6 +42,7 @@ class RecomputeFunction : public torch::autograd::Function<RecomputeFunction> {
     const at::Tensor saved = context->get_saved_variables()[0];
     const at::Tensor x = saved.detach().requires_grad_(saved.requires_grad());
     const at::AutoGradMode recording(true);
+    const kernels::ProductPrecision precision(kept->precision);
     torch::autograd::backward({kept->block(x)}, {gradients[0]});
     return {x.grad(), at::Tensor(), at::Tensor()};
   }

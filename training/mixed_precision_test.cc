@@ -1,13 +1,17 @@
 // Products of linear layers in bfloat16 around weights, optimizer and losses in float32.
 #include <ATen/ATen.h>
 
+#include <thread>
+
 #include "gmock/gmock.h"
 #include "kernels/ops.h"
 #include "kernels/precision.h"
 #include "models/family_case.h"
 #include "models/folder.h"
+#include "models/recomputed.h"
 #include "models/safetensors.h"
 #include "training/preference_rows.h"
+#include "training/rl_trainer.h"
 #include "training/supervised.h"
 #include "training/tiny_llava.h"
 
@@ -29,6 +33,26 @@ TEST(ProductPrecision, HoldsWhileItLives) {
     EXPECT_TRUE(at::equal(kernels::Linear(x, weight), at::linear(x, weight)));
   }
   EXPECT_EQ(kernels::Linear(x, weight).scalar_type(), at::kFloat);
+}
+
+// As on a GPU, where autograd has a thread for each device.
+TEST(ProductPrecision, HoldsWhereABackwardPassOfAnotherThreadComputesAgain) {
+  const at::Tensor x = at::randn({3, 8}).requires_grad_(true),
+                   weight = at::randn({5, 8}).requires_grad_(true);
+  std::vector<at::ScalarType> seen;
+  const auto block = [&](const at::Tensor& in) {
+    const at::Tensor y = kernels::Linear(in, weight);
+    seen.push_back(y.scalar_type());
+    return y.to(at::kFloat);
+  };
+  at::Tensor sum;
+  {
+    const kernels::ProductPrecision mixed(at::kBFloat16);
+    sum = models::Recomputed(block, x).sum();
+  }
+  std::thread([&] { sum.backward(); }).join();
+  EXPECT_THAT(seen, testing::ElementsAre(at::kBFloat16, at::kBFloat16));
+  EXPECT_EQ(weight.grad().scalar_type(), at::kFloat);
 }
 
 struct Pass {
@@ -79,6 +103,84 @@ SftOptions Options(const std::filesystem::path& folder, at::ScalarType precision
   options.optimizer.precision = precision;
   return options;
 }
+
+// As a rollout gives them: the log-probabilities are those of float32.
+std::vector<PolicySequence> PolicyBatch(models::VisionLanguageModel& model) {
+  std::vector<Sequence> sequences;
+  for (uint64_t i = 0; i < 4; ++i)
+    sequences.push_back(TinySequence(std::to_string(i), i, 12, TinyPicture(i)));
+  const auto logprobs = ResponseLogProbs(model, sequences, 1, TinyAllowed(), 1 << 20).value();
+  std::vector<PolicySequence> batch;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    batch.push_back({.sequence = sequences[i],
+                     .behaviour_logprobs = logprobs[i],
+                     .advantages = std::vector<float>(12, i % 2 == 0 ? 1.0f : -0.5f),
+                     .token_weight = 1.0 / 48});
+  }
+  return batch;
+}
+
+std::vector<CriticSequence> CriticBatch() {
+  std::vector<CriticSequence> batch;
+  for (uint64_t i = 0; i < 4; ++i) {
+    batch.push_back({.sequence = TinySequence(std::to_string(i), i, 12, TinyPicture(i)),
+                     .old_values = std::vector<float>(12, 0.0f),
+                     .returns = std::vector<float>(12, i % 2 == 0 ? 1.0f : -1.0f),
+                     .token_weight = 1.0 / 48});
+  }
+  return batch;
+}
+
+struct Stepped {
+  Metrics metrics;
+  models::NamedTensors tensors;  // after the step
+};
+
+OptimizerOptions RlOptimizer(at::ScalarType precision, bool checkpoint) {
+  return {.learning_rate = 1e-3, .checkpoint_activations = checkpoint, .precision = precision};
+}
+
+Stepped PolicyStep(at::ScalarType precision, bool checkpoint) {
+  const auto model = MakeTinyModel("policy");
+  const std::vector<PolicySequence> batch = PolicyBatch(*model);
+  const auto trainer =
+      PolicyTrainer::Create(model.get(), TinyAllowed(), {.optimizer = RlOptimizer(precision, checkpoint)});
+  const auto metrics = trainer.value()->Step(batch, {{batch[0].sequence}}, 2, nullptr);
+  EXPECT_TRUE(metrics.ok()) << metrics.status();
+  return {metrics.value_or(Metrics()), CopyTensors(*model)};
+}
+
+Stepped CriticStep(at::ScalarType precision, bool checkpoint) {
+  const auto model = MakeTinyModel("critic");
+  model->AddScoreHead(1);
+  const auto trainer = CriticTrainer::Create(model.get(), {.optimizer = RlOptimizer(precision, checkpoint)});
+  const auto metrics = trainer.value()->Step(CriticBatch(), 2, nullptr);
+  EXPECT_TRUE(metrics.ok()) << metrics.status();
+  return {metrics.value_or(Metrics()), CopyTensors(*model)};
+}
+
+// `step` in both precisions, and with activations that are computed again.
+void ExpectNearFloat32(Stepped (*step)(at::ScalarType precision, bool checkpoint)) {
+  const Stepped exact = step(at::kFloat, false), mixed = step(at::kBFloat16, false);
+  for (const char* name : {"loss", "grad_norm"}) {
+    EXPECT_NE(mixed.metrics.at(name), exact.metrics.at(name)) << name;
+    EXPECT_NEAR(mixed.metrics.at(name), exact.metrics.at(name), 0.05 * exact.metrics.at("grad_norm")) << name;
+  }
+  for (const auto& [name, tensor] : mixed.tensors) EXPECT_EQ(tensor.scalar_type(), at::kFloat) << name;
+  const Stepped recomputed = step(at::kBFloat16, true);
+  EXPECT_EQ(recomputed.metrics, mixed.metrics);
+  EXPECT_TRUE(SameTensors(recomputed.tensors, mixed.tensors));
+}
+
+TEST(PolicyInBfloat16, StepsAsInFloat32UpToRounding) {
+  ExpectNearFloat32(PolicyStep);
+  EXPECT_LT(PolicyStep(at::kFloat, false).metrics.at("logprob_gap_mean"), 1e-5);
+  const Metrics mixed = PolicyStep(at::kBFloat16, false).metrics;
+  EXPECT_GT(mixed.at("logprob_gap_mean"), 1e-5);
+  EXPECT_LT(mixed.at("logprob_gap_mean"), 0.05) << "the default of weight_sync.max_logprob_gap";
+}
+
+TEST(CriticInBfloat16, StepsAsInFloat32UpToRounding) { ExpectNearFloat32(CriticStep); }
 
 TEST(TrainSftInBfloat16, ReachesTheLossOfFloat32) {
   std::map<at::ScalarType, double> losses;
