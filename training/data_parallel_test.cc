@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/file.h"
+#include "guard/head/guard_head.h"
 #include "models/folder.h"
 #include "nlohmann/json.hpp"
 #include "training/preference_rows.h"
@@ -130,6 +131,34 @@ TEST(DataParallel, CostModelsAreThoseOfOneProcess) {
 TEST(DataParallel, DpoIsThatOfOneProcess) {
   const fs::path folder = FreshFolder("ranks");
   ExpectThatRanksChangeNothing(RankOptions<DpoOptions>(folder), folder, TrainDpo);
+}
+
+// Questions and answers of every level.
+data::PreferenceRow ModeratedRow(int i) {
+  constexpr const char* kLevels[] = {"safe", "minor", "moderate", "severe"};
+  data::PreferenceRow row = UnequalRow(i);
+  row.severity = kLevels[i % 4];
+  row.category = i % 4 == 0 ? "benign" : "animal_abuse";
+  for (int answer = 0; answer < 2; ++answer) {
+    row.harmless_rate[answer] = answer == 0 ? -(i % 4) : 2;
+    row.is_safe[answer] = row.harmless_rate[answer] >= 0;
+  }
+  return row;
+}
+
+TEST(DataParallel, GuardsAreThoseOfOneProcess) {
+  const fs::path folder = FreshFolder("ranks");
+  GuardOptions options = RankOptions<GuardOptions>(folder);
+  options.data = WriteRows(folder, "moderated.parquet", 8, ModeratedRow);
+  options.evaluation = WriteRows(folder, "evaluation.parquet", 24, ModeratedRow);
+  ExpectThatRanksChangeNothing(options, folder, TrainGuard);
+  const guard::GuardHead alone = guard::ReadGuardHead(folder / "1", 32).value();
+  EXPECT_FALSE(at::equal(alone.weight, guard::DrawGuardHead(32, options.seed).weight));
+  for (const char* world : {"2", "3"}) {
+    const guard::GuardHead together = guard::ReadGuardHead(folder / world, 32).value();
+    EXPECT_TRUE(at::allclose(together.weight, alone.weight, 0, kTolerance));
+    EXPECT_TRUE(at::allclose(together.bias, alone.bias, 0, kTolerance));
+  }
 }
 
 TEST(DataParallel, AdaptersAreThoseOfOneProcess) {
