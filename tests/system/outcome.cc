@@ -18,18 +18,22 @@ Outcome OutcomeOf(const Job& job, int steps) {
   return outcome;
 }
 
-void ExpectUndisturbed(const Job& job, int steps, const Outcome& undisturbed) {
+void ExpectSameOutcome(const Job& job, int steps, const Outcome& undisturbed) {
   const Outcome outcome = OutcomeOf(job, steps);
   EXPECT_EQ(outcome.lambdas.size(), steps);
   EXPECT_EQ(outcome.lambdas, undisturbed.lambdas);
   EXPECT_TRUE(outcome.weights == undisturbed.weights) << "policy weights differ";
+  EXPECT_THAT(ProcessesWithArgument(job.folder().string()), IsEmpty());
+}
+
+void ExpectUndisturbed(const Job& job, int steps, const Outcome& undisturbed) {
+  ExpectSameOutcome(job, steps, undisturbed);
   EXPECT_EQ(QueryLedger(job.folder(), "SELECT COUNT(*) FROM samples WHERE state = 'consumed'")[0][0],
             std::to_string(steps * 8));
   EXPECT_THAT(QueryLedger(job.folder(),
                           "SELECT prompt_id FROM samples WHERE state = 'consumed' GROUP BY prompt_id "
                           "HAVING COUNT(DISTINCT step) > 1 OR COUNT(*) != 2"),
               IsEmpty());
-  EXPECT_THAT(ProcessesWithArgument(job.folder().string()), IsEmpty());
 }
 
 }  // namespace rein::system_test

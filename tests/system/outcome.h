@@ -14,8 +14,10 @@ struct Outcome {
 };
 Outcome OutcomeOf(const Job& job, int steps);
 
-// The same multiplier path and the same weights, bit for bit; every prompt consumed once (from the ledger);
-// no process left.
+// The same multiplier path and the same weights, bit for bit; no process left.
+void ExpectSameOutcome(const Job& job, int steps, const Outcome& undisturbed);
+
+// And every prompt consumed once, with both of its samples (from the ledger).
 void ExpectUndisturbed(const Job& job, int steps, const Outcome& undisturbed);
 
 }  // namespace rein::system_test
