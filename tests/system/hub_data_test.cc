@@ -47,6 +47,23 @@ class HubData : public testing::TestWithParam<const char*> {
   World world_;
 };
 
+// Rows that users get an answer to, or are told that they get none.
+void ExpectGuarded(const fs::path& output, size_t questions) {
+  const std::vector<json> records = Lines(output / "records.jsonl");
+  ASSERT_EQ(records.size(), questions);
+  for (const json& record : records) {
+    EXPECT_TRUE(record["answer"].is_string()) << record;
+    EXPECT_FALSE(record["severity"].get<std::string>().empty()) << record;
+    ASSERT_FALSE(record["rounds"].empty()) << record;
+    EXPECT_FALSE(record["rounds"][0]["verdict"].contains("not_moderated")) << record;
+  }
+  const json summary = ReadJson(output / "guardrail.json");
+  EXPECT_EQ(summary["questions"], questions);
+  EXPECT_EQ(summary["questions_not_moderated"], 0);
+  EXPECT_EQ(summary["rounds"][0]["generated"], questions);
+  EXPECT_FALSE(summary.contains("synthetic"));
+}
+
 TEST_P(HubData, GoesThroughReadersTrainersAndEvaluations) {
   const json held = json::parse(Rein({"data", "inspect", kHub, "--pictures", "decode", "--json"}));
   EXPECT_EQ(held["kept"], 20);
@@ -54,7 +71,15 @@ TEST_P(HubData, GoesThroughReadersTrainersAndEvaluations) {
   EXPECT_EQ(held["pictures"]["sizes"]["640 x 480 jpeg"], 2);
 
   Train("sft", "data/base");
-  for (const char* kind : {"reward", "cost", "dpo"}) Train(kind, "models/sft");
+  for (const char* kind : {"reward", "cost", "dpo", "guard"}) Train(kind, "models/sft");
+  const json guard = ReadJson(world_.folder / "models/guard/guard_config.json");
+  EXPECT_GT(guard["measured"]["questions"], 0);
+  EXPECT_GT(guard["measured"]["answers"], 0);
+
+  Rein({"guard", "run", "--guard", At("models/guard"), "--policy", At("models/sft"), "--data", kHub,
+        "--split", "evaluation", "--output", At("guardrail"), "--refuse-at", "never", "--rounds", "2",
+        "--max-tokens", "6"});
+  ExpectGuarded(world_.folder / "guardrail", 8);
 
   Answer("sft", "sft.jsonl");
   Answer("dpo", "dpo.jsonl");
