@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <iterator>
 
@@ -17,21 +19,31 @@
 namespace rein::system_test {
 namespace {
 
+using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+// Of figures of one and of two ranks, which differ by rounding.
+constexpr double kTolerance = 1e-4;
+
 struct Training {
+  std::string kind;
   fs::path file, output;
   fs::path beside(const std::string& name) const { return fs::path(output.string() + ".training") / name; }
 };
 
-Training MakeTraining(const std::string& name, const std::string& settings) {
+// Rounding decides the sign of gradients that are zero but for it; with this epsilon Adam makes no steps of
+// them.
+constexpr char kOptimizer[] = "optimizer: {learning_rate: 1e-3, epsilon: 1e-2}\n";
+
+Training MakeTraining(const std::string& name, const std::string& settings,
+                      const std::string& kind = "reward") {
   const fs::path folder = TinyWorld().folder;
-  Training training{folder / (name + ".yaml"), folder / "models" / name};
+  Training training{kind, folder / (name + ".yaml"), folder / "models" / name};
   const std::string text = absl::StrCat(
       "model: ", TinyWorld().sft.string(), "\ndata: ", (folder / "data/preferences.parquet").string(),
-      "\noutput: ", training.output.string(), "\nbatch: 8\nthreads: 1\n", settings);
+      "\noutput: ", training.output.string(), "\nbatch: 8\nthreads: 1\n", kOptimizer, settings);
   EXPECT_EQ(WriteFileAtomically(training.file, text), absl::OkStatus());
   return training;
 }
@@ -39,8 +51,8 @@ Training MakeTraining(const std::string& name, const std::string& settings) {
 // One that no test waits for to end.
 Training Endless(const std::string& name) { return MakeTraining(name, "steps: 1000000\nsave_every: 1\n"); }
 
-std::vector<std::string> Arguments(const Training& training) {
-  return {"rein", "train", "reward", training.file.string(), "--processes", "2"};
+std::vector<std::string> Arguments(const Training& training, int processes = 2) {
+  return {"rein", "train", training.kind, training.file.string(), "--processes", absl::StrCat(processes)};
 }
 
 pid_t ProcessOfRank(const Training& training, int rank) {
@@ -60,13 +72,58 @@ void ExpectAllGone(const Training& training) {
   EXPECT_FALSE(fs::exists(training.output));
 }
 
-TEST(Ranks, TrainOneModelTogether) {
-  const Training training = MakeTraining("two_ranks", "steps: 2\n");
-  const CommandResult result = RunCommand(Arguments(training));
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.out, AllOf(HasSubstr(training.output.string()), HasSubstr("ranking_accuracy")));
-  EXPECT_TRUE(fs::exists(training.output / "config.json"));
-  EXPECT_THAT(ReadFile(training.beside("rank-1.log")).value(), HasSubstr("step 2/2"));
+// The steps of a training, all figures of each.
+std::vector<json> StepsOf(const Training& training) { return Lines(training.beside("metrics.jsonl")); }
+
+void ExpectNear(const json& figures, const json& expected) {
+  ASSERT_EQ(figures.size(), expected.size());
+  for (const auto& [name, value] : expected.items()) {
+    ASSERT_TRUE(figures.contains(name)) << name;
+    const double right = value.get<double>();
+    EXPECT_NEAR(figures[name].get<double>(), right, kTolerance * std::max(1.0, std::abs(right))) << name;
+  }
+}
+
+struct Kind {
+  std::string name;
+  std::string metric;  // that it prints
+};
+
+class RanksOfKind : public testing::TestWithParam<Kind> {
+ protected:
+  Training Train(int processes) {
+    const Training training = MakeTraining(absl::StrCat(GetParam().name, "_of_", processes, "_ranks"),
+                                           "steps: 2\n", GetParam().name);
+    const CommandResult result = RunCommand(Arguments(training, processes));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_THAT(result.out, AllOf(HasSubstr(training.output.string()), HasSubstr(GetParam().metric)));
+    EXPECT_TRUE(fs::exists(training.output / "config.json"));
+    return training;
+  }
+};
+
+TEST_P(RanksOfKind, TrainTogetherWhatOneProcessTrains) {
+  const Training alone = Train(1), together = Train(2);
+  EXPECT_THAT(ReadFile(together.beside("rank-1.log")).value(), HasSubstr("step 2/2"));
+  const std::vector<json> expected = StepsOf(alone), steps = StepsOf(together);
+  ASSERT_EQ(expected.size(), 2u);
+  ASSERT_EQ(steps.size(), 2u);
+  for (size_t i = 0; i < steps.size(); ++i) ExpectNear(steps[i], expected[i]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Trainers, RanksOfKind,
+                         testing::Values(Kind{"reward", "ranking_accuracy"}, Kind{"guard", "macro_f1"}),
+                         [](const auto& info) { return info.param.name; });
+
+// Rank 0 alone writes head and thresholds.
+TEST(Ranks, LeaveAGuardThatModerates) {
+  const Training training = MakeTraining("guard_of_ranks", "steps: 1\n", "guard");
+  const CommandResult trained = RunCommand(Arguments(training));
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const CommandResult moderated = RunCommand(
+      {"rein", "guard", "moderate", "--guard", training.output.string(), "--prompt", "what is this?"});
+  EXPECT_EQ(moderated.exit_code, 0) << moderated.err;
+  EXPECT_THAT(moderated.out, HasSubstr("p("));
 }
 
 TEST(Ranks, TellTheirCommonErrorOnce) {
