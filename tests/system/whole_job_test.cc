@@ -84,6 +84,20 @@ TEST(WholeJob, SyncsWeightsOverTheGrpcStreamAsWell) {
   EXPECT_EQ(Metrics(job.folder()).size(), 4);
 }
 
+// The rollouts multiply in float32: how far the policy is from them is the rounding of bfloat16.
+TEST(WholeJob, TrainsPolicyAndCriticsInBfloat16) {
+  Job job("bfloat16",
+          {"steps=2", "policy_optimizer.precision=bfloat16", "critic_optimizer.precision=bfloat16"});
+  ASSERT_EQ(job.Wait(), 0) << job.Output();
+  const auto metrics = Metrics(job.folder());
+  ASSERT_EQ(metrics.size(), 2);
+  for (const auto& line : metrics) {
+    EXPECT_GT(line["logprob_gap"].get<double>(), 1e-5) << line;
+    EXPECT_LT(line["logprob_gap"].get<double>(), 0.05) << line;
+  }
+  EXPECT_NE(Bytes(job.folder() / "policy/model.safetensors"), Bytes(TinyWorld().sft / "model.safetensors"));
+}
+
 TEST(WholeJob, StopsOnRequestAfterACommit) {
   Job job("stop", {"steps=1000"});
   ASSERT_TRUE(job.WaitFor([](const v1::JobStatus& status) { return status.step() >= 2; }));
