@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/heap.h"
 #include "base/status.h"
 #include "data/harm_categories.h"
 #include "data/preferences.h"
@@ -89,6 +90,8 @@ absl::StatusOr<ReadReport> ReadPreferences(const std::filesystem::path& path, co
   ReadOptions options;
   options.columns = columns;
   options.picture_check = PictureCheck::kNone;
+  // Callers keep the texts of the rows and let go of their pictures.
+  const LargeBlocksApart apart;
   REIN_ASSIGN_OR_RETURN(RowReader reader, RowReader::Open(path, options));
   std::map<std::string, int64_t> lacking;
   int64_t kept = 0;
