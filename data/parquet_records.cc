@@ -21,7 +21,7 @@ namespace rein::data {
 namespace {
 
 // What one record batch may hold, so that memory does not grow with the pictures.
-constexpr int64_t kBatchBytes = 8 << 20;
+constexpr int64_t kBatchBytes = 4 << 20;
 constexpr int64_t kMaxBatchRows = 256;
 // Column chunks are read piece by piece: a chunk of pictures is most of its row group.
 constexpr int64_t kReadBytes = 1 << 20;

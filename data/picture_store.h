@@ -16,7 +16,7 @@ namespace rein::data {
 // temporary files (TMPDIR), which goes when the store goes.
 class PictureStore {
  public:
-  static constexpr int64_t kMemoryBytes = int64_t{2} << 30;
+  static constexpr int64_t kMemoryBytes = int64_t{256} << 20;
 
   using Encoded = std::shared_ptr<const std::string>;
 

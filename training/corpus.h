@@ -53,6 +53,8 @@ class Corpus {
   int64_t pictures() const { return static_cast<int64_t>(pictures_.size()); }
   // Of all tokens and pictures.
   uint32_t checksum() const;
+  // Bytes of the pixels that are kept ready.
+  int64_t pixel_bytes() const { return pixel_bytes_; }
   // Bytes of encoded pictures in the file.
   int64_t spilled_bytes() const { return encoded_.spilled_bytes(); }
 

@@ -123,12 +123,13 @@ absl::Status OfflineTraining::Load() {
   if (options_.resume) start_ = folder_.NewestState();
   REIN_ASSIGN_OR_RETURN(processor_, models::Processor::Load(options_.model));
   REIN_RETURN_IF_ERROR(LoadModel());
-  const auto load = [&](const fs::path& data) {
-    return Corpus::Load(data, *processor_, model_->shape(), {options_.picture_bytes}, kind_.need);
+  const auto load = [&](const fs::path& data, int64_t pixel_bytes) {
+    return Corpus::Load(data, *processor_, model_->shape(), {pixel_bytes}, kind_.need);
   };
-  REIN_ASSIGN_OR_RETURN(corpus_, load(options_.data));
+  REIN_ASSIGN_OR_RETURN(corpus_, load(options_.data, options_.picture_bytes));
   if (!options_.evaluation.empty()) {
-    REIN_ASSIGN_OR_RETURN(evaluation_, load(options_.evaluation));
+    const int64_t left = options_.picture_bytes - corpus_->pixel_bytes();
+    REIN_ASSIGN_OR_RETURN(evaluation_, load(options_.evaluation, left));
   }
   REIN_RETURN_IF_ERROR(Prepare());
   return start_ > 0 ? ReadState() : absl::OkStatus();
