@@ -59,10 +59,13 @@ void WhitenLevel(int level, cv::Mat* bgr) {
   bgr->setTo(cv::Scalar::all(255), transparent);
 }
 
-// 8-bit BGR; empty when the picture is broken. May throw.
-cv::Mat DecodeBgr(const ImageHeader& header, absl::string_view encoded) {
+// 8-bit BGR, in `memory` where its size fits; empty when the picture is broken. May throw.
+cv::Mat DecodeBgr(const ImageHeader& header, absl::string_view encoded, RgbImage& memory) {
   const cv::Mat bytes(1, static_cast<int>(encoded.size()), CV_8U, const_cast<char*>(encoded.data()));
-  if (!header.has_alpha) return cv::imdecode(bytes, cv::IMREAD_COLOR);
+  if (!header.has_alpha) {
+    cv::Mat bgr(memory.height, memory.width, CV_8UC3, memory.pixels.data());
+    return cv::imdecode(bytes, cv::IMREAD_COLOR, &bgr);
+  }
   cv::Mat image = cv::imdecode(bytes, cv::IMREAD_UNCHANGED);
   if (image.depth() == CV_16U) image.convertTo(image, CV_8U, 1.0 / 257);
   if (image.channels() == 4) return OntoWhite(image);
@@ -71,8 +74,14 @@ cv::Mat DecodeBgr(const ImageHeader& header, absl::string_view encoded) {
   return image;
 }
 
-RgbImage ToRgb(const cv::Mat& bgr) {
-  RgbImage image{bgr.cols, bgr.rows, std::vector<uint8_t>(3 * bgr.total())};
+RgbImage Blank(int64_t width, int64_t height) {
+  return {static_cast<int>(width), static_cast<int>(height),
+          std::vector<uint8_t>(static_cast<size_t>(3 * width * height))};
+}
+
+// In `memory` where `bgr` lies in it already.
+RgbImage ToRgb(const cv::Mat& bgr, RgbImage memory) {
+  RgbImage image = bgr.data == memory.pixels.data() ? std::move(memory) : Blank(bgr.cols, bgr.rows);
   cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.pixels.data());
   cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
   return image;
@@ -89,8 +98,9 @@ absl::StatusOr<RgbImage> DecodeImage(absl::string_view encoded, const ImageLimit
   REIN_RETURN_IF_ERROR(CheckLimits(header, limits));
   if (IsCutOffJpeg(header, encoded)) return absl::InvalidArgumentError("broken image/jpeg: it is cut off");
   try {
-    const cv::Mat bgr = DecodeBgr(header, encoded);
-    if (!bgr.empty() && bgr.type() == CV_8UC3) return ToRgb(bgr);
+    RgbImage memory = header.has_alpha ? RgbImage{} : Blank(header.width, header.height);
+    const cv::Mat bgr = DecodeBgr(header, encoded, memory);
+    if (!bgr.empty() && bgr.type() == CV_8UC3) return ToRgb(bgr, std::move(memory));
     return absl::InvalidArgumentError(absl::StrCat("broken ", header.media_type, ": it cannot be decoded"));
   } catch (const std::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("broken ", header.media_type, ": ", error.what()));

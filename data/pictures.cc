@@ -22,6 +22,12 @@ std::vector<Path> FoldersOf(const Path& file, const ReadOptions& options) {
   return {file.parent_path(), file.parent_path() / "images"};
 }
 
+// "" where there is none.
+std::string TextAt(const json& object, const char* key) {
+  const auto value = object.find(key);
+  return value == object.end() ? "" : TextOf(*value).value_or("");
+}
+
 // The picture's bytes from the first folder that has its path.
 void ReadFileOf(Picture& picture, const Path& file, const ReadOptions& options, Fields& fields) {
   if (!StaysInside(picture.path)) return fields.Drop("path of a picture leads out of its folder");
@@ -46,8 +52,8 @@ void AddPicture(const json& value, const Path& file, const ReadOptions& options,
     return;
   }
   if (value.is_object()) {
-    picture.bytes = TextOf(value.value("bytes", json())).value_or("");
-    picture.path = TextOf(value.value("path", json())).value_or("");
+    picture.bytes = TextAt(value, "bytes");
+    picture.path = TextAt(value, "path");
   } else if (value.is_binary()) {
     picture.bytes = TextOf(value).value_or("");
   } else if (value.is_string()) {

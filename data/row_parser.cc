@@ -97,11 +97,15 @@ void RowParser::ParseFieldsOf(const nlohmann::json& record, const ReadOptions& o
     ++report.dropped[reason];
   };
   Fields fields(record, options.columns);
-  const std::vector<Picture> pictures = ReadPictures(file_, options, fields);
+  std::vector<Picture> pictures = ReadPictures(file_, options, fields);
   std::vector<Row> parsed = ParseFields(format_, options, pictures.size(), fields, report);
   if (!fields.reason().empty()) return drop(fields.reason());
   for (Row& row : parsed) {
-    row.pictures = pictures;
+    if (&row != &parsed.back()) {
+      row.pictures = pictures;
+    } else {
+      row.pictures.swap(pictures);
+    }
     if (const std::string reason = Settle(options, row, report); !reason.empty()) {
       drop(reason);
       continue;
