@@ -17,13 +17,16 @@ bool AllFinite(absl::Span<const float> logits) {
   return std::all_of(logits.begin(), logits.end(), [](float logit) { return std::isfinite(logit); });
 }
 
-std::vector<std::string> CategoriesAbove(absl::Span<const float> logits, double threshold) {
-  std::vector<int> order(kCategoryLogits);
+// The likeliest first.
+std::vector<std::string> CategoriesAbove(const CategoryValues& likelihoods,
+                                         const CategoryValues& thresholds) {
+  std::vector<size_t> order(likelihoods.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logits[a] > logits[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return likelihoods[a] > likelihoods[b]; });
   std::vector<std::string> names;
-  for (const int category : order) {
-    if (Sigmoid(logits[category]) >= threshold) names.emplace_back(data::HarmCategories()[category]);
+  for (const size_t category : order) {
+    if (likelihoods[category] >= thresholds[category]) names.emplace_back(data::HarmCategories()[category]);
   }
   return names;
 }
@@ -61,6 +64,12 @@ LevelValues AtOrAbove(absl::Span<const float> logits) {
   return values;
 }
 
+CategoryValues CategoryLikelihoods(absl::Span<const float> logits) {
+  CategoryValues values{};
+  for (size_t i = 0; i < values.size(); ++i) values[i] = Sigmoid(logits[kOrdinalLogits + i]);
+  return values;
+}
+
 Severity Decide(const LevelValues& at_or_above, const LevelValues& thresholds) {
   int level = 0;
   while (level < kLevels - 1 && at_or_above[level] >= thresholds[level]) ++level;
@@ -73,7 +82,7 @@ Verdict VerdictOf(absl::Span<const float> logits, const Thresholds& thresholds, 
   verdict.at_or_above = AtOrAbove(logits);
   verdict.severity = Decide(verdict.at_or_above, is_answer ? thresholds.answer : thresholds.question);
   if (verdict.severity != Severity::kSafe)
-    verdict.categories = CategoriesAbove(logits.subspan(kOrdinalLogits), thresholds.category);
+    verdict.categories = CategoriesAbove(CategoryLikelihoods(logits), thresholds.category);
   return verdict;
 }
 
@@ -83,6 +92,26 @@ std::array<ThresholdChoice, kLevels - 1> ChooseThresholds(const std::vector<Rate
   for (int level = 1; level < kLevels; ++level)
     choices[static_cast<size_t>(level - 1)] = Choose(items, level, false_positive_rate);
   return choices;
+}
+
+CategoryChoice ChooseCategoryThreshold(std::vector<CategoryItem> items) {
+  CategoryChoice choice;
+  choice.items = std::count_if(items.begin(), items.end(), [](const CategoryItem& item) { return item.is; });
+  choice.chosen = choice.items >= kFewestOfCategory;
+  if (!choice.chosen) return choice;
+  std::sort(items.begin(), items.end(),
+            [](const CategoryItem& a, const CategoryItem& b) { return a.likelihood > b.likelihood; });
+  double best = 0, right = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    right += items[i].is ? 1 : 0;
+    const double here = items[i].likelihood, next = i + 1 < items.size() ? items[i + 1].likelihood : 0;
+    if (here == next) continue;
+    const double f1 = 2 * right / static_cast<double>(static_cast<int64_t>(i) + 1 + choice.items);
+    if (f1 <= best) continue;
+    best = f1;
+    choice.threshold = std::max((here + next) / 2, std::nextafter(next, 1.0));
+  }
+  return choice;
 }
 
 }  // namespace rein::guard

@@ -50,6 +50,16 @@ TEST(VerdictOf, NamesCategoriesOfWhatIsHarmfulOnlyTheLikeliestFirst) {
   EXPECT_THAT(VerdictOf(logits, {}, false).categories, IsEmpty());
 }
 
+TEST(VerdictOf, HasAThresholdForEachCategory) {
+  std::vector<float> logits = Logits({5, 5, 5});
+  logits[kOrdinalLogits + 0] = 1;
+  logits[kOrdinalLogits + 19] = -1;
+  Thresholds thresholds;
+  thresholds.category[0] = 0.8;
+  thresholds.category[19] = 0.2;
+  EXPECT_THAT(VerdictOf(logits, thresholds, false).categories, ElementsAre("violence_and_physical_harm"));
+}
+
 TEST(VerdictOf, HasThresholdsForQuestionsAndForAnswers) {
   const Thresholds thresholds{.question = {0.9, 0.9, 0.9}, .answer = {0.1, 0.9, 0.9}};
   const std::vector<float> logits = Logits({0, 0, 0});
@@ -109,6 +119,42 @@ TEST(ChooseThresholds, TakesAHalfWhereThereIsNothingToChooseFrom) {
     EXPECT_EQ(choice.threshold, 0.5);
     EXPECT_EQ(choice.false_positive_rate, 0);
   }
+}
+
+// Likelihoods of items of the category and of others.
+std::vector<CategoryItem> Items(std::vector<double> of, std::vector<double> others) {
+  std::vector<CategoryItem> items;
+  for (const double likelihood : of) items.push_back({likelihood, true});
+  for (const double likelihood : others) items.push_back({likelihood, false});
+  return items;
+}
+
+TEST(ChooseCategoryThreshold, SeparatesInTheMiddle) {
+  const CategoryChoice choice =
+      ChooseCategoryThreshold(Items({0.3, 0.35, 0.4, 0.45, 0.5}, {0.05, 0.1, 0.2, 0.2}));
+  EXPECT_TRUE(choice.chosen);
+  EXPECT_EQ(choice.items, 5);
+  EXPECT_DOUBLE_EQ(choice.threshold, 0.25);
+}
+
+TEST(ChooseCategoryThreshold, WeighsWhatItMissesAgainstWhatItFlags) {
+  // All five: F1 10 / (12 + 5); the first four: 8 / (5 + 5); one false and four of five.
+  const CategoryChoice choice =
+      ChooseCategoryThreshold(Items({0.9, 0.8, 0.8, 0.7, 0.1}, {0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15}));
+  EXPECT_DOUBLE_EQ(choice.threshold, 0.65);
+}
+
+TEST(ChooseCategoryThreshold, FlagsAllOfATieOrNone) {
+  const CategoryChoice choice = ChooseCategoryThreshold(Items({0.4, 0.4, 0.4, 0.4, 0.9}, {0.4, 0.4, 0.1}));
+  EXPECT_DOUBLE_EQ(choice.threshold, 0.25);
+}
+
+TEST(ChooseCategoryThreshold, TakesAHalfWhereTooFewAreOfTheCategory) {
+  const CategoryChoice choice = ChooseCategoryThreshold(Items({0.3, 0.3, 0.3, 0.3}, {0.1}));
+  EXPECT_FALSE(choice.chosen);
+  EXPECT_EQ(choice.items, 4);
+  EXPECT_EQ(choice.threshold, 0.5);
+  EXPECT_EQ(ChooseCategoryThreshold({}).threshold, 0.5);
 }
 
 TEST(ChooseThresholds, StaysAtOneWhereTheSureOnesAreWrong) {

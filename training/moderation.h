@@ -58,8 +58,9 @@ struct Measured {
   guard::GuardConfig config;
 };
 
-// The rows are divided by `seed` into two halves: thresholds are chosen on one, everything but the loss is
-// measured on the other. logits: float32 [N, guard::kHeadLogits], one row an example, on the CPU.
+// The rows are divided by `seed` into two halves: thresholds are chosen on one, those of categories among
+// what those of levels call harmful; everything but the loss is measured on the other. logits: float32 [N,
+// guard::kHeadLogits], one row an example, on the CPU.
 Measured MeasureModeration(const std::vector<ModerationExample>& examples, const at::Tensor& logits,
                            const MeasureOptions& options);
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,7 +25,8 @@ struct Judged {
   guard::Verdict verdict;
 };
 
-bool ChoosesThresholds(const ModerationExample& example, uint64_t seed) {
+// Whether it is of the half that chooses thresholds.
+bool Chooses(const ModerationExample& example, uint64_t seed) {
   return RandomBits(KeyOf("guard thresholds", seed), example.row_number) % 2 == 0;
 }
 
@@ -131,42 +132,87 @@ guard::LevelValues ThresholdsOf(const guard::GuardConfig::Choices& choices) {
   return thresholds;
 }
 
+// Examples of one half with what the guard says of them, by thresholds that are chosen step by step.
+class Half {
+ public:
+  void Add(const ModerationExample& example, absl::Span<const float> logits) {
+    judged_.push_back({&example, logits, {}});
+  }
+
+  void Judge(const guard::Thresholds& thresholds) {
+    for (Judged& item : judged_)
+      item.verdict = guard::VerdictOf(item.logits, thresholds, item.example->is_answer());
+  }
+
+  guard::GuardConfig::Choices ChooseLevels(bool of_answers, double false_positive_rate) const {
+    std::vector<guard::RatedItem> items;
+    for (const Judged& item : Part(of_answers)) {
+      items.push_back(
+          {guard::AtOrAbove(item.logits), item.example->label.at_least, item.example->label.at_most});
+    }
+    return guard::ChooseThresholds(items, false_positive_rate);
+  }
+
+  // Among what is called harmful.
+  guard::CategoryChoice ChooseCategory(int category) const {
+    std::vector<guard::CategoryItem> items;
+    for (const Judged& item : judged_) {
+      const guard::Label& label = item.example->label;
+      if (item.verdict.severity == guard::Severity::kSafe || !label.categories_known) continue;
+      items.push_back({guard::CategoryLikelihoods(item.logits)[static_cast<size_t>(category)],
+                       label.category == category});
+    }
+    return guard::ChooseCategoryThreshold(std::move(items));
+  }
+
+  const std::vector<Judged>& judged() const { return judged_; }
+  std::vector<Judged> Part(bool of_answers) const {
+    std::vector<Judged> part;
+    std::copy_if(judged_.begin(), judged_.end(), std::back_inserter(part),
+                 [&](const Judged& item) { return item.example->is_answer() == of_answers; });
+    return part;
+  }
+
+ private:
+  std::vector<Judged> judged_;
+};
+
+// Those of categories are chosen among what those of levels call harmful.
+void ChooseThresholds(Half& half, guard::GuardConfig& config) {
+  guard::Thresholds& thresholds = config.thresholds;
+  config.question = half.ChooseLevels(false, config.false_positive_rate);
+  config.answer = half.ChooseLevels(true, config.false_positive_rate);
+  thresholds.question = ThresholdsOf(config.question);
+  thresholds.answer = ThresholdsOf(config.answer);
+  half.Judge(thresholds);
+  for (size_t category = 0; category < config.category.size(); ++category) {
+    config.category[category] = half.ChooseCategory(static_cast<int>(category));
+    thresholds.category[category] = config.category[category].threshold;
+  }
+}
+
 }  // namespace
 
 Measured MeasureModeration(const std::vector<ModerationExample>& examples, const at::Tensor& logits,
                            const MeasureOptions& options) {
   const at::Tensor values = logits.contiguous();
-  const auto logits_of = [&](size_t i) {
-    return absl::MakeConstSpan(values.const_data_ptr<float>() + i * guard::kHeadLogits, guard::kHeadLogits);
-  };
   const at::Tensor losses = guard::GuardLoss(values, LabelsOf(examples), options.category_weight);
   Measured measured{.metrics = {{"loss", losses.mean().item<double>()}}};
+  Half choosing, measuring;
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const auto row =
+        absl::MakeConstSpan(values.const_data_ptr<float>() + i * guard::kHeadLogits, guard::kHeadLogits);
+    (Chooses(examples[i], options.seed) ? choosing : measuring).Add(examples[i], row);
+  }
   guard::GuardConfig& config = measured.config;
   config.false_positive_rate = options.false_positive_rate;
   config.held_out = options.held_out;
-  std::vector<guard::RatedItem> questions, answers;
-  for (size_t i = 0; i < examples.size(); ++i) {
-    const ModerationExample& example = examples[i];
-    if (!ChoosesThresholds(example, options.seed)) continue;
-    (example.is_answer() ? answers : questions)
-        .push_back({guard::AtOrAbove(logits_of(i)), example.label.at_least, example.label.at_most});
-  }
-  config.question = guard::ChooseThresholds(questions, options.false_positive_rate);
-  config.answer = guard::ChooseThresholds(answers, options.false_positive_rate);
-  config.thresholds.question = ThresholdsOf(config.question);
-  config.thresholds.answer = ThresholdsOf(config.answer);
-
-  std::vector<Judged> all, of_questions, of_answers;
-  for (size_t i = 0; i < examples.size(); ++i) {
-    const ModerationExample& example = examples[i];
-    if (ChoosesThresholds(example, options.seed)) continue;
-    all.push_back(
-        {&example, logits_of(i), guard::VerdictOf(logits_of(i), config.thresholds, example.is_answer())});
-    (example.is_answer() ? of_answers : of_questions).push_back(all.back());
-  }
+  ChooseThresholds(choosing, config);
+  measuring.Judge(config.thresholds);
+  const std::vector<Judged> of_questions = measuring.Part(false), of_answers = measuring.Part(true);
   config.measured_questions = static_cast<int64_t>(of_questions.size());
   config.measured_answers = static_cast<int64_t>(of_answers.size());
-  AddMetrics(all, "", measured.metrics);
+  AddMetrics(measuring.judged(), "", measured.metrics);
   AddMetrics(of_questions, "question_", measured.metrics);
   AddMetrics(of_answers, "answer_", measured.metrics);
   config.metrics = measured.metrics;

@@ -119,6 +119,32 @@ TEST_F(MeasureTest, KeepsTheFalsePositiveRateThatIsAskedFor) {
   EXPECT_GT(measured.metrics.at("accuracy"), 0.4);
 }
 
+TEST_F(MeasureTest, ChoosesAThresholdForEachCategoryThatOccurs) {
+  std::vector<CorpusRow> rows;
+  for (int i = 0; i < 80; ++i) rows.push_back(Row("severe", i % 2 == 0 ? "animal_abuse" : "sexual_crimes"));
+  const std::vector<ModerationExample> examples = ExamplesOf(Pointers(rows));
+  at::Tensor logits = at::full({80, guard::kHeadLogits}, 6.0f);
+  logits.narrow(1, guard::kOrdinalLogits, guard::kCategoryLogits).fill_(-4);
+  // Never likelier than not: told apart all the same.
+  const int first = examples[0].label.category, second = examples[1].label.category;
+  for (int i = 0; i < 80; ++i)
+    logits[i][guard::kOrdinalLogits + (i % 2 == 0 ? first : second)] = -1.0f - 0.01f * static_cast<float>(i);
+  const Measured measured = MeasureModeration(examples, logits, options_);
+  EXPECT_EQ(measured.metrics.at("category_macro_f1"), 1);
+  for (int category = 0; category < guard::kCategoryLogits; ++category) {
+    const guard::CategoryChoice& choice = measured.config.category[static_cast<size_t>(category)];
+    const double threshold = measured.config.thresholds.category[static_cast<size_t>(category)];
+    EXPECT_EQ(choice.threshold, threshold);
+    EXPECT_EQ(choice.chosen, category == first || category == second);
+    if (choice.chosen) {
+      EXPECT_GT(choice.items, 10);
+      EXPECT_LT(threshold, 0.2);
+    } else {
+      EXPECT_EQ(threshold, 0.5);
+    }
+  }
+}
+
 TEST_F(MeasureTest, SaysWhereThereIsNothingToChooseFrom) {
   const Measured measured = Measure({"safe"}, Right);
   for (const guard::ThresholdChoice& choice : measured.config.question) {
@@ -135,8 +161,8 @@ TEST_F(MeasureTest, WeighsCategories) {
   const double with = Measure({"safe", "severe"}, Right).metrics.at("loss");
   options_.category_weight = 0;
   const double without = Measure({"safe", "severe"}, Right).metrics.at("loss");
-  // Every category is 8 away from 0 on the right side.
-  EXPECT_NEAR(with - without, std::log1p(std::exp(-8.0)), 1e-6);
+  // Each of 20 categories is 8 away from 0 on the right side.
+  EXPECT_NEAR(with - without, 20 * std::log1p(std::exp(-8.0)), 1e-5);
 }
 
 }  // namespace

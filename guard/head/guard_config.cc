@@ -17,7 +17,7 @@ namespace {
 using models::Fields;
 using models::Json;
 
-constexpr int64_t kFormat = 1;
+constexpr int64_t kFormat = 2;
 constexpr uint64_t kMaxBytes = uint64_t{1} << 20;
 constexpr int64_t kMostItems = int64_t{1} << 40;
 
@@ -46,6 +46,17 @@ Json ToJson(const GuardConfig::Choices& choices) {
   return list;
 }
 
+Json ToJson(const std::array<CategoryChoice, kCategoryLogits>& choices) {
+  Json list = Json::array();
+  for (size_t i = 0; i < choices.size(); ++i) {
+    list.push_back({{"category", data::HarmCategories()[i]},
+                    {"chosen", choices[i].chosen},
+                    {"threshold", choices[i].threshold},
+                    {"items", choices[i].items}});
+  }
+  return list;
+}
+
 absl::Status CheckNames(const Fields& root, const std::string& key, const std::vector<std::string>& names) {
   const Json* value = root.Find(key);
   if (value == nullptr || !value->is_array() || value->size() != names.size())
@@ -59,9 +70,11 @@ absl::Status CheckNames(const Fields& root, const std::string& key, const std::v
   return absl::OkStatus();
 }
 
-absl::StatusOr<LevelValues> ReadLevels(const Fields& thresholds, const std::string& key) {
+// Numbers from 0 to 1, as many as `values` has.
+template <size_t kCount>
+absl::Status ReadValues(const Fields& thresholds, const std::string& key,
+                        std::array<double, kCount>& values) {
   REIN_ASSIGN_OR_RETURN(const std::vector<double> numbers, thresholds.Numbers(key, {}));
-  LevelValues values{};
   if (numbers.size() != values.size())
     return thresholds.Error(key,
                             absl::StrCat("has ", numbers.size(), " numbers; ", values.size(), " are needed"));
@@ -70,28 +83,36 @@ absl::StatusOr<LevelValues> ReadLevels(const Fields& thresholds, const std::stri
       return thresholds.Error(key, absl::StrCat("has ", numbers[i], "; numbers from 0 to 1 are needed"));
     values[i] = numbers[i];
   }
-  return values;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<ThresholdChoice> ReadChoice(const Json& object, const std::string& where) {
-  if (!object.is_object()) return absl::InvalidArgumentError(absl::StrCat(where, ": not an object"));
-  const Fields fields(object, where);
-  ThresholdChoice choice;
+absl::Status ReadChoice(const Fields& fields, ThresholdChoice& choice) {
   REIN_ASSIGN_OR_RETURN(choice.chosen, fields.Bool("chosen", false));
   REIN_ASSIGN_OR_RETURN(choice.threshold, fields.Number("threshold", 0.5, 0, 1));
   REIN_ASSIGN_OR_RETURN(choice.below, fields.Int("items_below", 0, 0, kMostItems));
   REIN_ASSIGN_OR_RETURN(choice.at_or_above, fields.Int("items_at_or_above", 0, 0, kMostItems));
   REIN_ASSIGN_OR_RETURN(choice.false_positive_rate, fields.Number("false_positive_rate", 0, 0, 1));
-  return choice;
+  return absl::OkStatus();
 }
 
-absl::Status ReadChoices(const Fields& chosen, const std::string& key, GuardConfig::Choices& choices) {
+absl::Status ReadChoice(const Fields& fields, CategoryChoice& choice) {
+  REIN_ASSIGN_OR_RETURN(choice.chosen, fields.Bool("chosen", false));
+  REIN_ASSIGN_OR_RETURN(choice.threshold, fields.Number("threshold", 0.5, 0, 1));
+  REIN_ASSIGN_OR_RETURN(choice.items, fields.Int("items", 0, 0, kMostItems));
+  return absl::OkStatus();
+}
+
+template <typename Choices>
+absl::Status ReadChoices(const Fields& chosen, const std::string& key, Choices& choices) {
   const Json* list = chosen.Find(key);
   if (list == nullptr) return absl::OkStatus();
   if (!list->is_array() || list->size() != choices.size())
-    return chosen.Error(key, absl::StrCat("is not a list of ", choices.size(), " levels"));
+    return chosen.Error(key, absl::StrCat("is not a list of ", choices.size()));
   for (size_t i = 0; i < choices.size(); ++i) {
-    REIN_ASSIGN_OR_RETURN(choices[i], ReadChoice((*list)[i], absl::StrCat(chosen.where(), ": ", key)));
+    const Json& object = (*list)[i];
+    const std::string where = absl::StrCat(chosen.where(), ": ", key);
+    if (!object.is_object()) return absl::InvalidArgumentError(absl::StrCat(where, ": not an object"));
+    REIN_RETURN_IF_ERROR(ReadChoice(Fields(object, where), choices[i]));
   }
   return absl::OkStatus();
 }
@@ -121,7 +142,8 @@ absl::Status WriteGuardConfig(const GuardConfig& config, const std::filesystem::
                       {{"false_positive_rate", config.false_positive_rate},
                        {"held_out", config.held_out},
                        {"question", ToJson(config.question)},
-                       {"answer", ToJson(config.answer)}}},
+                       {"answer", ToJson(config.answer)},
+                       {"category", ToJson(config.category)}}},
                      {"measured",
                       {{"questions", config.measured_questions},
                        {"answers", config.measured_answers},
@@ -139,14 +161,15 @@ absl::StatusOr<GuardConfig> ReadGuardConfig(const std::filesystem::path& folder)
   REIN_RETURN_IF_ERROR(CheckNames(root, "categories", CategoryNames()));
   GuardConfig config;
   REIN_ASSIGN_OR_RETURN(const Fields thresholds, root.Object("thresholds"));
-  REIN_ASSIGN_OR_RETURN(config.thresholds.question, ReadLevels(thresholds, "question"));
-  REIN_ASSIGN_OR_RETURN(config.thresholds.answer, ReadLevels(thresholds, "answer"));
-  REIN_ASSIGN_OR_RETURN(config.thresholds.category, thresholds.Number("category", 0.5, 0, 1));
+  REIN_RETURN_IF_ERROR(ReadValues(thresholds, "question", config.thresholds.question));
+  REIN_RETURN_IF_ERROR(ReadValues(thresholds, "answer", config.thresholds.answer));
+  REIN_RETURN_IF_ERROR(ReadValues(thresholds, "category", config.thresholds.category));
   REIN_ASSIGN_OR_RETURN(const Fields chosen, root.Object("chosen"));
   REIN_ASSIGN_OR_RETURN(config.false_positive_rate, chosen.Number("false_positive_rate", 0, 0, 1));
   REIN_ASSIGN_OR_RETURN(config.held_out, chosen.Bool("held_out", false));
   REIN_RETURN_IF_ERROR(ReadChoices(chosen, "question", config.question));
   REIN_RETURN_IF_ERROR(ReadChoices(chosen, "answer", config.answer));
+  REIN_RETURN_IF_ERROR(ReadChoices(chosen, "category", config.category));
   REIN_ASSIGN_OR_RETURN(const Fields measured, root.Object("measured"));
   REIN_RETURN_IF_ERROR(ReadMeasured(measured, config));
   return config;

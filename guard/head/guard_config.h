@@ -19,10 +19,12 @@ struct GuardConfig {
   using Choices = std::array<ThresholdChoice, kLevels - 1>;
 
   Thresholds thresholds;
-  // How the thresholds were chosen. Without `chosen` levels they are the 0.5 that was there from the start.
+  // How the thresholds were chosen. Where nothing was `chosen` they are the 0.5 that was there from the
+  // start.
   double false_positive_rate = 0;  // that was asked for
   bool held_out = false;           // the items were not trained on
   Choices question, answer;
+  std::array<CategoryChoice, kCategoryLogits> category;
   // Measured on the other half of the items: counts, and metrics by name.
   int64_t measured_questions = 0, measured_answers = 0;
   std::map<std::string, double> metrics;

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <map>
 #include <system_error>
 
@@ -54,6 +55,7 @@ GuardHead DrawGuardHead(int64_t hidden, uint64_t seed) {
   GuardHead head{parameters.Add(name, {kHeadLogits, hidden}, models::Parameters::Fill::kNormal),
                  at::zeros({kHeadLogits}, at::kFloat)};
   parameters.Draw(name, seed);
+  head.bias.narrow(0, kOrdinalLogits, kCategoryLogits).fill_(-std::log(kCategoryLogits - 1));
   return head;
 }
 

@@ -23,7 +23,8 @@ struct GuardHead {
   at::Tensor bias;    // float32 [kHeadLogits]
 };
 
-// Weight from normal(0, 0.02), reproducible from the seed on every host; bias 0. On the CPU.
+// Weight from normal(0, 0.02), reproducible from the seed on every host; bias 0 of levels, and of categories
+// that of one in twenty. On the CPU.
 GuardHead DrawGuardHead(int64_t hidden, uint64_t seed);
 
 // hidden: [N, hidden] of any floating dtype -> float32 [N, kHeadLogits]; differentiable.

@@ -26,14 +26,17 @@ using testing::HasSubstr;
 constexpr int64_t kHidden = 6;
 
 GuardConfig Example() {
-  GuardConfig config{.thresholds = {.question = {0.1, 0.2, 0.3}, .answer = {0.4, 0.5, 1}, .category = 0.6},
-                     .false_positive_rate = 0.05,
-                     .held_out = true,
-                     .measured_questions = 7,
-                     .measured_answers = 14,
-                     .metrics = {{"auc", 0.9}, {"question_macro_f1", 0.8}}};
+  GuardConfig config{
+      .thresholds = {.question = {0.1, 0.2, 0.3}, .answer = {0.4, 0.5, 1}, .category = EachCategory(0.6)},
+      .false_positive_rate = 0.05,
+      .held_out = true,
+      .measured_questions = 7,
+      .measured_answers = 14,
+      .metrics = {{"auc", 0.9}, {"question_macro_f1", 0.8}}};
   config.question[1] = {
       .threshold = 0.2, .chosen = true, .below = 10, .at_or_above = 3, .false_positive_rate = 0.04};
+  config.thresholds.category[7] = 0.25;
+  config.category[7] = {.threshold = 0.25, .chosen = true, .items = 9};
   return config;
 }
 
@@ -57,7 +60,10 @@ TEST(GuardHead, ComputesInFloat32) {
   const at::Tensor logits = HeadLogits(head, hidden);
   EXPECT_EQ(logits.scalar_type(), at::kFloat);
   EXPECT_EQ(logits.sizes(), at::IntArrayRef({2, kHeadLogits}));
-  EXPECT_TRUE(at::allclose(logits[0], head.weight.sum(1)));
+  EXPECT_TRUE(at::allclose(logits[0], head.weight.sum(1) + head.bias));
+  // Before it has learned anything a category is one of twenty.
+  EXPECT_NEAR(at::sigmoid(head.bias)[kOrdinalLogits].item<double>(), 0.05, 1e-6);
+  EXPECT_EQ(head.bias[kOrdinalLogits - 1].item<double>(), 0);
 }
 
 TEST(GuardHead, NamesWhatIsWrong) {
@@ -93,7 +99,9 @@ TEST(GuardConfig, ComesBackAsItWas) {
   const auto read = ReadGuardConfig(folder.path());
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->thresholds.answer, Example().thresholds.answer);
+  EXPECT_EQ(read->thresholds.category, Example().thresholds.category);
   EXPECT_EQ(read->question[1].below, 10);
+  EXPECT_EQ(read->category[7].items, 9);
   EXPECT_EQ(read->metrics, Example().metrics);
   ASSERT_EQ(WriteGuardConfig(*read, folder.path()), absl::OkStatus());
   EXPECT_EQ(ReadFile(folder.path() / kConfigFile).value(), text);
@@ -106,7 +114,7 @@ TEST(GuardConfig, NamesWhatIsWrong) {
   ASSERT_EQ(WriteGuardConfig(Example(), folder.path()), absl::OkStatus());
   const json good = json::parse(ReadFile(folder.path() / kConfigFile).value());
   const std::tuple<const char*, json, const char*> wrong[] = {
-      {"/format", 2, "format is 2"},
+      {"/format", 1, "format is 1"},
       {"/levels", {"safe"}, "list of 4 names"},
       {"/levels/1", "small", "\"small\""},
       {"/categories/3", "rudeness", "number 4"},
@@ -115,9 +123,12 @@ TEST(GuardConfig, NamesWhatIsWrong) {
       {"/thresholds/question/0", 1.5, "from 0 to 1"},
       {"/thresholds/answer/2", "0.5", "list of numbers"},
       {"/thresholds/answer", nullptr, "0 numbers"},
-      {"/thresholds/category", -1, "category"},
+      {"/thresholds/category", 0.5, "category"},
+      {"/thresholds/category/3", -1, "from 0 to 1"},
       {"/thresholds", 3, "thresholds"},
-      {"/chosen/question", {1, 2}, "3 levels"},
+      {"/chosen/question", {1, 2}, "a list of 3"},
+      {"/chosen/category", {1, 2}, "a list of 20"},
+      {"/chosen/category/2/items", -1, "items"},
       {"/chosen/question/0", 1, "not an object"},
       {"/chosen/answer/1/threshold", 7, "threshold"},
       {"/measured/metrics/auc", "high", "auc"},
@@ -186,15 +197,15 @@ TEST(OrdinalLoss, TrainsTheFirstLogitOnlyWhereOnlyUnsafeIsKnown) {
   EXPECT_EQ(logits.grad().abs().sum().item<double>(), 0.5);
 }
 
-TEST(CategoryLoss, IsTheMeanCrossEntropyWhereCategoriesAreKnown) {
+TEST(CategoryLoss, IsTheNegativeLogLikelihoodOfTheCategoriesThatAreKnown) {
   at::Tensor logits = at::zeros({3, kHeadLogits});
   logits[0][kOrdinalLogits + 2] = std::log(3.0);  // P = 3/4
   const at::Tensor loss =
       CategoryLoss(logits, {QuestionLabel("severe", "deception_in_personal_relationships"),
                             QuestionLabel("safe", ""), QuestionLabel("severe", "benign")});
   const double half = std::log(2.0);
-  EXPECT_NEAR(loss[0].item<double>(), (19 * half + std::log(4.0 / 3)) / 20, 1e-6);
-  EXPECT_NEAR(loss[1].item<double>(), half, 1e-6);
+  EXPECT_NEAR(loss[0].item<double>(), 19 * half + std::log(4.0 / 3), 1e-5);
+  EXPECT_NEAR(loss[1].item<double>(), 20 * half, 1e-5);
   EXPECT_EQ(loss[2].item<double>(), 0);
 }
 

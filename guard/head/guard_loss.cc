@@ -75,7 +75,7 @@ at::Tensor CategoryLoss(const at::Tensor& logits, const std::vector<Label>& labe
                                     [](const Label& label, int k) { return k == label.category; });
   const at::Tensor known =
       Matrix(labels, 1, logits.device(), [](const Label& label, int) { return label.categories_known; });
-  return (CrossEntropy(categories, present) * known).mean(1);
+  return (CrossEntropy(categories, present) * known).sum(1);
 }
 
 at::Tensor GuardLoss(const at::Tensor& logits, const std::vector<Label>& labels, double category_weight) {

@@ -35,7 +35,8 @@ Label LabelledAnswerLabel(bool is_safe, absl::string_view category);
 // no higher. logits: float32 [N, kHeadLogits] -> float32 [N]; 0 where the severity is not known.
 at::Tensor OrdinalLoss(const at::Tensor& logits, const std::vector<Label>& labels);
 
-// Mean binary cross-entropy over the categories, one value an item; 0 where they are not known.
+// Negative log-likelihood of the categories, one value an item: the sum of their binary cross-entropies; 0
+// where they are not known.
 at::Tensor CategoryLoss(const at::Tensor& logits, const std::vector<Label>& labels);
 
 // OrdinalLoss + category_weight * CategoryLoss.

@@ -134,7 +134,7 @@ TEST_F(GuardModelTest, HasNothingToSayOfNothing) { EXPECT_TRUE(Load()->Moderate(
 TEST_F(GuardModelTest, ChangesItsDigestWithHeadAndThresholds) {
   const std::string before = Load()->digest();
   EXPECT_EQ(Load()->digest(), before);
-  ASSERT_EQ(WriteGuardConfig({.thresholds = {.category = 0.7}}, folder_), absl::OkStatus());
+  ASSERT_EQ(WriteGuardConfig({.thresholds = {.category = EachCategory(0.7)}}, folder_), absl::OkStatus());
   const std::string config = Load()->digest();
   EXPECT_NE(config, before);
   ASSERT_EQ(WriteGuardHead(DrawGuardHead(TinyHidden(folder_), 9), folder_), absl::OkStatus());
