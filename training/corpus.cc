@@ -1,6 +1,7 @@
 #include "training/corpus.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <utility>
@@ -28,12 +29,14 @@ absl::StatusOr<Corpus> Corpus::Load(const std::filesystem::path& path, const mod
                                     const models::ModelShape& shape, const CorpusLimits& limits,
                                     data::Need need) {
   Corpus corpus(&processor);
+  std::vector<data::PreferenceRow> waiting;
+  const auto add = [&] { return corpus.AddRows(path.string(), std::exchange(waiting, {}), shape, limits); };
   const auto visit = [&](data::PreferenceRow row) {
-    ++corpus.seen_;
-    const std::string where = absl::StrCat(path.string(), " row ", corpus.seen_);
-    return WithContext(corpus.Add(std::move(row), shape, limits), where);
+    waiting.push_back(std::move(row));
+    return static_cast<int>(waiting.size()) < at::get_num_threads() ? absl::OkStatus() : add();
   };
   REIN_ASSIGN_OR_RETURN(const data::ReadReport report, data::ReadPreferences(path, {}, visit, need));
+  REIN_RETURN_IF_ERROR(add());
   corpus.dropped_ = report.rows - static_cast<int64_t>(corpus.rows_.size());
   if (corpus.rows_.empty()) {
     return absl::InvalidArgumentError(
@@ -56,17 +59,39 @@ uint32_t Corpus::checksum() const {
   return crc;
 }
 
-absl::Status Corpus::Add(data::PreferenceRow row, const models::ModelShape& shape,
-                         const CorpusLimits& limits) {
+absl::Status Corpus::AddRows(const std::string& file, std::vector<data::PreferenceRow> rows,
+                             const models::ModelShape& shape, const CorpusLimits& limits) {
+  std::vector<std::vector<int>> indices(rows.size());
+  std::vector<NewPicture> fresh;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (data::Picture& picture : rows[i].pictures)
+      indices[i].push_back(IndexOf(std::move(picture.bytes), seen_ + static_cast<int64_t>(i) + 1, fresh));
+  }
+  at::parallel_for(0, static_cast<int64_t>(fresh.size()), /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) fresh[i].processed = Process(fresh[i].encoded);
+  });
+  for (NewPicture& picture : fresh)
+    REIN_RETURN_IF_ERROR(WithContext(Keep(picture, limits), absl::StrCat(file, " row ", picture.row)));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    ++seen_;
+    REIN_RETURN_IF_ERROR(WithContext(Add(std::move(rows[i]), std::move(indices[i]), shape),
+                                     absl::StrCat(file, " row ", seen_)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Corpus::Add(data::PreferenceRow row, std::vector<int> pictures,
+                         const models::ModelShape& shape) {
   CorpusRow added;
   added.id = absl::StrCat("row ", seen_);
   std::vector<models::ProcessedImage> images;
-  for (data::Picture& picture : row.pictures) {
-    int* index = &added.pictures.emplace_back();
-    REIN_ASSIGN_OR_RETURN(const Picture processed, AddPicture(std::move(picture.bytes), index, limits));
+  for (const int picture : pictures) {
+    REIN_ASSIGN_OR_RETURN(const Picture processed, PictureAt(picture));
     images.push_back(*processed);
   }
+  added.pictures = std::move(pictures);
   REIN_ASSIGN_OR_RETURN(added.prompt, processor_->EncodePrompt(row.question, images));
+  added.prompt.shrink_to_fit();  // most of it are placeholders, added one by one
   for (int i = 0; i < 2; ++i) {
     added.responses[i] = processor_->EncodeResponse(row.response[i]);
     if (Contains(added.responses[i], shape.image_token_id)) {
@@ -85,22 +110,27 @@ absl::Status Corpus::Add(data::PreferenceRow row, const models::ModelShape& shap
   return absl::OkStatus();
 }
 
-absl::StatusOr<Corpus::Picture> Corpus::AddPicture(std::string encoded, int* index,
-                                                   const CorpusLimits& limits) {
+int Corpus::IndexOf(std::string encoded, int64_t row, std::vector<NewPicture>& fresh) {
   const std::string digest = Sha256Hex(encoded);
   const auto [entry, is_new] = by_digest_.try_emplace(digest, static_cast<int>(pictures_.size()));
-  *index = entry->second;
-  if (!is_new) return PictureAt(*index);
-  REIN_ASSIGN_OR_RETURN(const Picture picture, Process(encoded));
-  const int64_t bytes = static_cast<int64_t>(picture->pixels.nbytes());
+  if (is_new) {
+    pictures_.push_back({nullptr, digest, {}});
+    fresh.push_back({.index = entry->second, .row = row, .encoded = std::move(encoded)});
+  }
+  return entry->second;
+}
+
+absl::Status Corpus::Keep(NewPicture& picture, const CorpusLimits& limits) {
+  REIN_RETURN_IF_ERROR(picture.processed.status());
+  StoredPicture& stored = pictures_[picture.index];
+  const int64_t bytes = static_cast<int64_t>((*picture.processed)->pixels.nbytes());
   if (pixel_bytes_ + bytes <= limits.pixel_bytes) {
     pixel_bytes_ += bytes;
-    pictures_.push_back({picture, digest, {}});
-  } else {
-    pictures_.push_back({nullptr, digest, picture});
-    REIN_RETURN_IF_ERROR(encoded_.Keep(digest, std::move(encoded)));
+    stored.ready = *picture.processed;
+    return absl::OkStatus();
   }
-  return picture;
+  stored.in_use = *picture.processed;
+  return encoded_.Keep(stored.digest, std::move(picture.encoded));
 }
 
 absl::StatusOr<Corpus::Picture> Corpus::Process(const std::string& encoded) const {

@@ -70,9 +70,21 @@ class Corpus {
     mutable std::weak_ptr<const models::ProcessedImage> in_use;  // only where not ready
   };
 
+  // One that came with a row that is being added.
+  struct NewPicture {
+    int index = 0;
+    int64_t row = 0;
+    std::string encoded;
+    absl::StatusOr<Picture> processed = Picture();
+  };
+
   explicit Corpus(const models::Processor* processor) : processor_(processor) {}
-  absl::Status Add(data::PreferenceRow row, const models::ModelShape& shape, const CorpusLimits& limits);
-  absl::StatusOr<Picture> AddPicture(std::string encoded, int* index, const CorpusLimits& limits);
+  // Their new pictures are processed by all threads at once.
+  absl::Status AddRows(const std::string& file, std::vector<data::PreferenceRow> rows,
+                       const models::ModelShape& shape, const CorpusLimits& limits);
+  absl::Status Add(data::PreferenceRow row, std::vector<int> pictures, const models::ModelShape& shape);
+  int IndexOf(std::string encoded, int64_t row, std::vector<NewPicture>& fresh);
+  absl::Status Keep(NewPicture& picture, const CorpusLimits& limits);
   absl::StatusOr<Picture> Process(const std::string& encoded) const;
   absl::StatusOr<Picture> PictureAt(int index) const;
 
