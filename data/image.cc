@@ -59,12 +59,42 @@ void WhitenLevel(int level, cv::Mat* bgr) {
   bgr->setTo(cv::Scalar::all(255), transparent);
 }
 
+// Gives the first matrix of the size of `memory` that memory, and others their own. A matrix that stands in
+// it already would stay as it is where OpenCV cannot read the header, and look like a picture.
+class InMemory : public cv::MatAllocator {
+ public:
+  explicit InMemory(RgbImage& memory) : memory_(memory) {}
+
+  cv::UMatData* allocate(int dims, const int* sizes, int type, void* data, size_t* step,
+                         cv::AccessFlag access, cv::UMatUsageFlags usage) const override {
+    size_t bytes = CV_ELEM_SIZE(type);
+    for (int i = 0; i < dims; ++i) bytes *= static_cast<size_t>(sizes[i]);
+    // One that is turned asks for the same size again.
+    const bool takes = !taken_ && data == nullptr && bytes == memory_.pixels.size();
+    taken_ = taken_ || takes;
+    return standard_.allocate(dims, sizes, type, takes ? memory_.pixels.data() : data, step, access, usage);
+  }
+  bool allocate(cv::UMatData* data, cv::AccessFlag access, cv::UMatUsageFlags usage) const override {
+    return standard_.allocate(data, access, usage);
+  }
+  void deallocate(cv::UMatData* data) const override { standard_.deallocate(data); }
+
+ private:
+  RgbImage& memory_;
+  mutable bool taken_ = false;
+  const cv::MatAllocator& standard_ = *cv::Mat::getStdAllocator();
+};
+
 // 8-bit BGR, in `memory` where its size fits; empty when the picture is broken. May throw.
 cv::Mat DecodeBgr(const ImageHeader& header, absl::string_view encoded, RgbImage& memory) {
   const cv::Mat bytes(1, static_cast<int>(encoded.size()), CV_8U, const_cast<char*>(encoded.data()));
   if (!header.has_alpha) {
-    cv::Mat bgr(memory.height, memory.width, CV_8UC3, memory.pixels.data());
-    return cv::imdecode(bytes, cv::IMREAD_COLOR, &bgr);
+    InMemory allocator(memory);
+    cv::Mat bgr;
+    bgr.allocator = &allocator;
+    cv::imdecode(bytes, cv::IMREAD_COLOR, &bgr);
+    bgr.allocator = nullptr;
+    return bgr;
   }
   cv::Mat image = cv::imdecode(bytes, cv::IMREAD_UNCHANGED);
   if (image.depth() == CV_16U) image.convertTo(image, CV_8U, 1.0 / 257);

@@ -135,7 +135,7 @@ TEST(Image, EveryTruncationIsAnErrorAndNeverAPicture) {
   cv::RNG(7).fill(noise, cv::RNG::UNIFORM, 0, 256);
   for (const char* extension : {".png", ".jpg", ".webp"}) {
     const std::string bytes = Encode(extension, noise);
-    for (size_t size = 0; size + 13 < bytes.size(); size += 29) {
+    for (size_t size = 0; size + 13 < bytes.size(); size += size < 100 ? 1 : 29) {
       EXPECT_FALSE(DecodeImage(bytes.substr(0, size)).ok()) << extension << " cut to " << size;
     }
   }
