@@ -3,7 +3,8 @@
 
 usage: bench/compare.py [--bench build/release/bin/rein-bench] [--python PYTHON] [--repetitions N] [--threads N] [--only PART]
 
-PART is operations, models, pictures or loading. PYTHON is an interpreter that has torch, trl and transformers; a peer that cannot run is reported as not measured.
+PART is operations, models, pictures, pairs or loading. PYTHON is an interpreter that has torch, torchvision, trl, transformers and datasets;
+a peer that cannot run is reported as not measured.
 Results are compared before times are: a row whose checks differ is an error.
 """
 
@@ -48,7 +49,13 @@ PICTURES = [
     for kind in ["clip", "llava_next", "qwen2_vl", "idefics3"]
     for shape in ["480x640/rgb", "480x640/jpeg", "1080x1920/rgb", "1080x1920/jpeg"]
 ]
-PARTS = ["operations", "models", "pictures", "loading"]
+# Preference pairs with pictures: from the file to batches, and a reward model that is trained on them.
+READING = [
+    (f"parquet to batches, {kind}", "ParquetToBatches", f"pairs_to_batches.py --work {kind}", "pairs/s", "datasets, transformers")
+    for kind in ["pil", "torchvision"]
+]
+TRAINING = [("reward model, steps of 8 pairs", "TrainReward", "train_reward.py", "pairs/s", "transformers + PyTorch loop")]
+PARTS = ["operations", "models", "pictures", "pairs", "loading"]
 
 
 def ours(options, benchmark, model):
@@ -56,7 +63,7 @@ def ours(options, benchmark, model):
         options.bench,
         f"--threads={options.threads}",
         f"--model={model}",
-        f"--benchmark_filter=^{benchmark}(/real_time)?$",
+        f"--benchmark_filter=^{benchmark}(/real_time|/manual_time)?$",
         "--benchmark_format=json",
         "--benchmark_min_time=1",
     ]
@@ -80,20 +87,28 @@ def peer(options, script, model):
 
 
 def require_equal(name, left, right):
+    """Returns the largest relative difference."""
+    largest = 0.0
     for key, value in right.items():
-        if not math.isclose(left.get(key, math.nan), value, rel_tol=1e-3, abs_tol=1e-6):
+        relative, absolute = (0, 0) if key.startswith("check_exact_") else (1e-3, 1e-6)
+        if not math.isclose(left.get(key, math.nan), value, rel_tol=relative, abs_tol=absolute):
             sys.exit(f"{name}: {key} is {left.get(key)} with Rein and {value} with the peer; nothing was timed")
+        largest = max(largest, abs(left[key] - value) / max(abs(value), 1e-12))
+    return largest
 
 
 def show(rates):
-    return f"{statistics.median(rates):,.0f} ({min(rates):,.0f} .. {max(rates):,.0f})"
+    digits = 1 if max(rates) < 100 else 0
+    median, low, high = (f"{rate:,.{digits}f}" for rate in (statistics.median(rates), min(rates), max(rates)))
+    return f"{median} ({low} .. {high})"
 
 
 def compare(options, name, benchmark, script, unit, peer_name, model):
     _, our_checks = ours(options, benchmark, model)
     rate, peer_checks = peer(options, script, model)
     if rate is not None:
-        require_equal(name, our_checks, peer_checks)
+        difference = require_equal(name, our_checks, peer_checks)
+        print(f"{name}: results differ by at most {difference:.1e} of their size", file=sys.stderr)
     our_rates, peer_rates = [], []
     for _ in range(options.repetitions):
         our_rates.append(ours(options, benchmark, model)[0])
@@ -120,6 +135,17 @@ def folders_of(part, options, folder):
     elif part == "pictures":
         subprocess.run([options.python, HERE / "peers/write_pictures.py", folder / "pictures"], check=True)
         yield "", rows(PICTURES, folder / "pictures")
+    elif part == "pairs":
+        subprocess.run([options.bench, f"--write_model={folder / 'base'}"], check=True)
+
+        def write(name, *arguments):
+            script = HERE / "peers/write_pairs.py"
+            subprocess.run([options.python, script, folder / "base", folder / name, *arguments], check=True)
+            return folder / name
+
+        for form in ["jpeg", "png"]:
+            yield f"{form} ", rows(READING, write(form, "--rows=128", f"--form={form}"))
+        yield "", rows(TRAINING, write("train", "--side=112", "--picture=112x112", "--hidden=256", "--layers=4"))
     else:
         for family in FAMILIES:
             model = folder / f"small_{family}"
