@@ -1,14 +1,11 @@
 // What loading and saving cost, and what is not read.
 #include <ATen/ATen.h>
-#include <malloc.h>
 
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/substitute.h"
+#include "base/test_memory.h"
 #include "base/tiny_disk.h"
 #include "models/test_support.h"
 
@@ -38,33 +35,6 @@ int64_t Bytes(const VisionLanguageModel& model) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : model.tensors()) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
-}
-
-// A figure of /proc/self/status, in bytes.
-int64_t ProcessBytes(const std::string& key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    int64_t kilobytes = 0;
-    if (!absl::StartsWith(line, key + ":")) continue;
-    EXPECT_TRUE(absl::SimpleAtoi(line.substr(key.size() + 1, line.size() - key.size() - 4), &kilobytes));
-    return kilobytes << 10;
-  }
-  ADD_FAILURE() << "no " << key;
-  return 0;
-}
-
-// By how much the resident memory of this process rose at most while `work` ran; -1 where it cannot be told.
-template <typename Work>
-int64_t PeakRise(Work work) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return -1;
-#endif
-  malloc_trim(0);
-  std::ofstream reset("/proc/self/clear_refs");
-  if (!(reset << "5" << std::flush)) return -1;
-  const int64_t before = ProcessBytes("VmRSS");
-  work();
-  return ProcessBytes("VmHWM") - before;
 }
 
 TEST(Loading, TakesLittleMoreMemoryThanWhatIsKept) {
