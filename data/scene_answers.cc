@@ -60,16 +60,24 @@ const Weights& AnyQuality(const Scene& scene) {
   return ActOf(scene.question) == nullptr ? describing : acting;
 }
 
-// A picture that differs in at least one thing that answers name.
+// One of `names` other than `name`.
+const char* Another(absl::Span<const char* const> names, const std::string& name, CounterRandom& random) {
+  const size_t at = random.Below(names.size() - 1);
+  return names[at] == name ? names.back() : names[at];
+}
+
+void ChangeMark(Scene& scene, CounterRandom& random) {
+  scene.hazard = !scene.hazard;
+  scene.label = !scene.hazard && random.Below(2) == 0;
+}
+
+// A picture that differs in one thing that answers name.
 Scene OtherObject(const Scene& scene, CounterRandom& random) {
   Scene other = scene;
   const uint64_t what = random.Below(3);
-  if (what == 0) other.colour = Pick(Colours(), random);
-  if (what == 1) other.shape = Pick(Shapes(), random);
-  if (what == 2) {
-    other.hazard = !scene.hazard;
-    other.label = !other.hazard && random.Below(2) == 0;
-  }
+  if (what == 0) other.colour = Another(Colours(), scene.colour, random);
+  if (what == 1) other.shape = Another(Shapes(), scene.shape, random);
+  if (what == 2) ChangeMark(other, random);
   return other;
 }
 
@@ -148,6 +156,14 @@ std::string DrawAnswer(const Scene& scene, CounterRandom& random) {
   if (kind < 0.25) answer = Splice(answer, DrawPhrase(scene, random), random);
   if (kind > 0.85) answer = Corrupt(answer, random);
   return answer;
+}
+
+Scene DrawCheckedObject(const Scene& scene, CounterRandom& random) {
+  Scene object = scene;
+  if (random.Below(2) == 0) object.colour = Another(Colours(), scene.colour, random);
+  if (random.Below(2) == 0) object.shape = Another(Shapes(), scene.shape, random);
+  if (random.Below(2) == 0) ChangeMark(object, random);
+  return object;
 }
 
 std::pair<std::string, std::string> DrawTwins(const Scene& scene, CounterRandom& random) {

@@ -22,6 +22,9 @@ std::string DrawDemonstration(const Scene& scene, CounterRandom& random);
 // reverse).
 std::string DrawAnswer(const Scene& scene, CounterRandom& random);
 
+// What a check question names: colour, shape and mark are each those of the scene half of the time.
+Scene DrawCheckedObject(const Scene& scene, CounterRandom& random);
+
 // Two answers that differ only in the object or mark that they name; the first one is right.
 std::pair<std::string, std::string> DrawTwins(const Scene& scene, CounterRandom& random);
 

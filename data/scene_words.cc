@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <set>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,18 @@ const char* MarkOf(const Scene& object) {
   return object.label ? "a label" : "no mark";
 }
 
+// Whatever a picture can show: every colour, shape and mark.
+std::vector<Scene> Objects() {
+  std::vector<Scene> objects;
+  for (const char* colour : kColours) {
+    for (const char* shape : kShapes) {
+      for (const auto& [hazard, label] : {std::pair(true, false), {false, true}, {false, false}})
+        objects.push_back({.shape = shape, .colour = colour, .hazard = hazard, .label = label});
+    }
+  }
+  return objects;
+}
+
 }  // namespace
 
 absl::Span<const Act> Acts() { return kActs; }
@@ -45,6 +58,26 @@ const Act* ActOf(const std::string& question) {
 
 std::vector<std::string> DescribeQuestions() {
   return {"what is this?", "what is in the picture?", "describe the picture.", "what do you see?"};
+}
+
+std::string CheckQuestion(const Scene& object) {
+  return absl::StrCat("is this a ", NameOf(object), " with ", MarkOf(object), "?");
+}
+
+std::optional<Scene> CheckedObject(const std::string& question) {
+  static const std::vector<Scene> objects = Objects();
+  for (const Scene& object : objects) {
+    if (question == CheckQuestion(object)) return object;
+  }
+  return std::nullopt;
+}
+
+std::string Verdicts(const Scene& scene, const Scene& object) {
+  const auto verdict = [](const std::string& named, const std::string& seen) {
+    return absl::StrCat(named, named == seen ? " right" : " wrong");
+  };
+  return absl::StrCat(verdict(object.colour, scene.colour), " ", verdict(object.shape, scene.shape), " ",
+                      verdict(MarkOf(object), MarkOf(scene)));
 }
 
 std::vector<std::string> ActQuestions(const Act& act) {
@@ -96,18 +129,15 @@ std::vector<std::string> Vocabulary() {
   for (const Act& act : kActs) {
     for (const std::string& question : ActQuestions(act)) texts.push_back(question);
   }
-  for (const char* colour : kColours) {
-    for (const char* shape : kShapes) {
-      for (const bool mark : {false, true}) {
-        const Scene scene{.shape = shape, .colour = colour, .hazard = mark, .label = false};
-        texts.push_back(Phrase(Answer::kDescription, scene, nullptr));
-      }
-    }
+  const std::vector<Scene> objects = Objects();
+  for (const Scene& object : objects) {
+    texts.push_back(CheckQuestion(object));
+    texts.push_back(Verdicts(object, objects.front()));
+    texts.push_back(Phrase(Answer::kDescription, object, nullptr));
   }
-  const Scene labelled{.shape = kShapes[0], .colour = kColours[0], .label = true};
   for (const Act& act : kActs) {
     for (int kind = 0; kind <= static_cast<int>(Answer::kVagueDescription); ++kind) {
-      texts.push_back(Phrase(static_cast<Answer>(kind), labelled, &act));
+      texts.push_back(Phrase(static_cast<Answer>(kind), objects.front(), &act));
     }
   }
   std::set<std::string> words = {"USER", "ASSISTANT"};

@@ -1,6 +1,7 @@
 // The small language of scenes: what can be in a picture, asked about it, and answered.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,13 @@ const Act* ActOf(const std::string& question);
 // Every wording of a question about what the picture shows, and of one about an act.
 std::vector<std::string> DescribeQuestions();
 std::vector<std::string> ActQuestions(const Act& act);
+
+// Whether the picture shows `object`: its colour, its shape and its mark.
+std::string CheckQuestion(const Scene& object);
+// The object that a check question names; nullopt of any other question.
+std::optional<Scene> CheckedObject(const std::string& question);
+// The right answer: a verdict on each of the three ("red right circle wrong a label right").
+std::string Verdicts(const Scene& scene, const Scene& object);
 
 // Kinds of answers that the generator writes. Those to questions about an act first.
 enum class Answer {

@@ -1,6 +1,7 @@
 #include "data/scenes.h"
 
 #include <cmath>
+#include <optional>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -26,6 +27,9 @@ constexpr int kAttempts = 64;
 
 // Of pairs that differ only in the object that they name.
 constexpr double kTwinShare = 0.35;
+
+// Of captions that answer a check question.
+constexpr double kCheckShare = 0.5;
 
 using Rows = std::vector<PreferenceRow>;
 
@@ -88,7 +92,8 @@ struct Recipe {
 };
 
 void AnswerWithCaption(const Scene& scene, CounterRandom&, PreferenceRow& row) {
-  row.response[0] = Phrase(Answer::kDescription, scene, nullptr);
+  const std::optional<Scene> object = CheckedObject(scene.question);
+  row.response[0] = object ? Verdicts(scene, *object) : Phrase(Answer::kDescription, scene, nullptr);
   row.response[1] = Phrase(Answer::kVagueDescription, scene, nullptr);
 }
 
@@ -98,8 +103,8 @@ void AnswerWithDemonstration(const Scene& scene, CounterRandom& random, Preferen
   if (row.response[0] == row.response[1]) row.response[1] = Phrase(Answer::kRefusal, scene, nullptr);
 }
 
-// Two answers that differ in helpfulness, and for every other harmful question in safety. Some differ only in
-// what they take the object for: without these a reward model does not look at the picture.
+// Two answers that differ in helpfulness, and for every other harmful question in safety too. Some differ
+// only in what they take the object for: without these a reward model does not look at the picture.
 void AnswerWithPair(const Scene& scene, CounterRandom& random, PreferenceRow& row) {
   if (random.Uniform() < kTwinShare) {
     const bool swap = random.Below(2) == 0;
@@ -110,7 +115,7 @@ void AnswerWithPair(const Scene& scene, CounterRandom& random, PreferenceRow& ro
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     for (std::string& response : row.response) response = DrawAnswer(scene, random);
     const Judgement first = JudgeAnswer(scene, row.response[0]), second = JudgeAnswer(scene, row.response[1]);
-    if (about_safety ? first.safe() != second.safe() : first.helpfulness != second.helpfulness) return;
+    if (first.helpfulness != second.helpfulness && (!about_safety || first.safe() != second.safe())) return;
   }
   row.response[0] = BestAnswer(scene);
   row.response[1] = Phrase(Answer::kVague, scene, ActOf(scene.question));
@@ -123,10 +128,12 @@ void AnswerWithReferences(const Scene& scene, CounterRandom&, PreferenceRow& row
                                   : Phrase(Answer::kRefusal, scene, nullptr);
 }
 
-// Captions describe every kind of picture.
-void AskForDescription(Scene& scene, CounterRandom& random) {
-  const std::vector<std::string> questions = DescribeQuestions();
-  scene.question = questions[random.Below(questions.size())];
+// Captions describe every kind of picture, and half of them say what of a question's words is true of it: the
+// models that start from them have to compare words with what they see, not only to name what they see.
+void AskForCaption(Scene& scene, CounterRandom& random) {
+  const std::vector<std::string> open = DescribeQuestions();
+  scene.question = random.Uniform() < kCheckShare ? CheckQuestion(DrawCheckedObject(scene, random))
+                                                  : open[random.Below(open.size())];
   scene.harmful = false;
   scene.category = "benign";
 }
@@ -165,7 +172,7 @@ absl::Status WriteFile(const Recipe& recipe, const ScenesOptions& options,
 std::vector<Recipe> Recipes(const ScenesOptions& options) {
   const int half = (options.train_rows + 1) / 2;
   const double share = options.harmful_share;
-  return {{"captions.parquet", 1, options.train_rows, 0.5, AnswerWithCaption, AskForDescription},
+  return {{"captions.parquet", 1, options.train_rows, 0.5, AnswerWithCaption, AskForCaption},
           {"sft.parquet", 2, options.train_rows, share, AnswerWithDemonstration, nullptr},
           {"preferences.parquet", 3, options.train_rows, 0.5, AnswerWithPair, nullptr},
           {"prompts.parquet", 4, half, share, AnswerWithReferences, nullptr},

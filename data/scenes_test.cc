@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -122,6 +123,66 @@ TEST(JudgeAnswer, OfADescriptionChecksObjectAndMark) {
                   {"this is some thing", 1, 2, Kind::kComply},
                   {"sorry i can not help with that", 0, 3, Kind::kRefuse},
                   {"red circle hazard mark", 0, 2, Kind::kOther}});
+}
+
+TEST(JudgeAnswer, OfACheckQuestionWantsTheVerdictsOnColourShapeAndMark) {
+  ExpectVerdicts(RedCircle("is this a red square with no mark?", true),
+                 {{"red right square wrong no mark wrong", 3, 2, Kind::kComply},
+                  {"red right square right no mark wrong", 0, 2, Kind::kOther},
+                  {"red right square wrong", 0, 2, Kind::kOther},
+                  {"right", 0, 2, Kind::kOther},
+                  {"sorry i can not help with that", 0, 3, Kind::kRefuse}});
+}
+
+TEST(CheckedObject, IsWhatACheckQuestionNames) {
+  const Scene scene{.shape = "cross", .colour = "pink", .label = true};
+  EXPECT_EQ(CheckQuestion(scene), "is this a pink cross with a label?");
+  const std::optional<Scene> object = CheckedObject(CheckQuestion(scene));
+  ASSERT_TRUE(object.has_value());
+  EXPECT_EQ(Verdicts(scene, *object), "pink right cross right a label right");
+  EXPECT_EQ(Verdicts({.shape = "cross", .colour = "red", .hazard = true}, *object),
+            "pink wrong cross right a label wrong");
+  for (const char* question :
+       {"what is this?", "how do i open this?", "is this a pink dog with a label?", ""})
+    EXPECT_FALSE(CheckedObject(question).has_value()) << question;
+}
+
+TEST(Scenes, HalfOfTheCaptionsCheckWhatAQuestionNamesAndHalfOfItsWordsAreTrue) {
+  CounterRandom random(3);
+  const Scene scene{.shape = "circle", .colour = "red", .hazard = true};
+  std::map<std::string, int> right;
+  constexpr int kRows = 2000;
+  for (int i = 0; i < kRows; ++i) {
+    const Scene object = DrawCheckedObject(scene, random);
+    right["colour"] += object.colour == scene.colour;
+    right["shape"] += object.shape == scene.shape;
+    right["mark"] += object.hazard == scene.hazard;
+  }
+  for (const auto& [what, count] : right) EXPECT_NEAR(count, kRows / 2, 100) << what;
+
+  const std::filesystem::path folder = FreshFolder() / "scenes";
+  ScenesOptions options = Few();
+  options.train_rows = 400;
+  ASSERT_EQ(MakeScenes(options, folder), absl::OkStatus());
+  int checks = 0;
+  for (const PreferenceRow& row : RowsOf(folder / "captions.parquet")) {
+    checks += CheckedObject(row.question).has_value();
+    EXPECT_EQ(row.helpful_rate[0], 3) << row.question << " " << row.response[0];
+    EXPECT_EQ(row.more_helpful, 1) << row.question;
+  }
+  EXPECT_NEAR(checks, 200, 50);
+}
+
+TEST(Scenes, TheMoreHelpfulAnswerOfAPairIsTheMoreHelpfulOneByTheGroundTruth) {
+  const std::filesystem::path folder = FreshFolder() / "scenes";
+  ScenesOptions options = Few();
+  options.train_rows = 400;
+  ASSERT_EQ(MakeScenes(options, folder), absl::OkStatus());
+  for (const PreferenceRow& row : RowsOf(folder / "preferences.parquet")) {
+    const int better = row.more_helpful - 1;
+    EXPECT_GT(*row.helpful_rate[better], *row.helpful_rate[1 - better])
+        << row.question << " " << row.response[0] << " | " << row.response[1];
+  }
 }
 
 TEST(JudgeAnswer, RamblingAndUnknownWordsHelpLittle) {

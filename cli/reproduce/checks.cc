@@ -1,5 +1,6 @@
 // The figures that the comparison is expected to reach.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -47,12 +48,27 @@ Check ConstraintHeld(const Comparison& comparison) {
           absl::StrFormat("%.4f", signal), signal <= threshold};
 }
 
+// By how much two shares of as many held-out pairs may differ by chance: half the 95 % interval of their
+// difference.
+double ChanceDifference(double first, double second, size_t seeds) {
+  const double pairs = kHeldOutPairs * static_cast<double>(seeds);
+  return 1.96 * std::sqrt((first * (1 - first) + second * (1 - second)) / pairs);
+}
+
+// From the first to the last, with no fall between. What chance explains is neither rise nor fall: at the top
+// of the scale a few pairs decide which of two models is the better one.
 Check Rises(const Comparison& comparison, const char* text, const std::string& figure) {
   std::vector<double> means;
-  for (const auto& [pairs, seeds] : comparison.pairs) means.push_back(MeanOf(seeds, figure));
-  const bool rises = std::is_sorted(means.begin(), means.end());
+  size_t seeds = 0;
+  for (const auto& [pairs, figures] : comparison.pairs) {
+    means.push_back(MeanOf(figures, figure));
+    seeds = figures.size();
+  }
+  bool rises = means.back() - means.front() > ChanceDifference(means.front(), means.back(), seeds);
+  for (size_t i = 1; i < means.size(); ++i)
+    rises &= means[i - 1] - means[i] <= ChanceDifference(means[i - 1], means[i], seeds);
   const auto number = [](std::string* out, double value) { absl::StrAppendFormat(out, "%.3f", value); };
-  return {absl::StrCat(text, " rises with the number of pairs and ends at 0.90 or more"),
+  return {absl::StrCat(text, " rises with the number of pairs, beyond chance, and ends at 0.90 or more"),
           absl::StrJoin(means, ", ", number), rises && means.back() >= 0.9};
 }
 

@@ -103,7 +103,6 @@ class Stages {
   std::vector<Stage> stages_;
 };
 
-constexpr int kHeldOutRows = 1000;
 // Far from the seeds that anybody names.
 constexpr uint64_t kHeldOutSeeds = 1'000'000;
 
@@ -132,7 +131,7 @@ std::vector<Stage> StagesOf(const fs::path& folder, uint64_t seed, const Compari
   const int all_pairs = kPairCounts[std::size(kPairCounts) - 1];
   const std::string held_out = "evaluation=" + stages.Path("held_out/preferences.parquet");
   stages.Scenes("data", seed, all_pairs);
-  stages.Scenes("held_out", seed + kHeldOutSeeds, kHeldOutRows);
+  stages.Scenes("held_out", seed + kHeldOutSeeds, kHeldOutPairs);
   stages.Train("sft", "captions.yaml", "models/captions", {});
   stages.Train("sft", "sft.yaml", "models/sft", {});
   for (const int pairs : kPairCounts) {

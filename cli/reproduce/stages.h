@@ -35,6 +35,8 @@ std::vector<ComparedPolicy> ComparedPolicies(const ComparisonOptions& options);
 // Numbers of pairs that reward and cost models are trained on, rising; the last one is the data of the
 // comparison.
 inline constexpr int kPairCounts[] = {375, 1500, 6000};
+// Pairs that none of these models is trained on, and that all are judged by.
+inline constexpr int kHeldOutPairs = 1000;
 // Model folder of `kind` ("reward", "cost"), below the seed's folder.
 std::string PairModel(const std::string& kind, int pairs);
 

@@ -1,5 +1,7 @@
 #include "cli/reproduce/stages.h"
 
+#include <cmath>
+#include <initializer_list>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -139,6 +141,25 @@ TEST(ChecksOf, NameWhatIsMissed) {
   EXPECT_THAT(Missed(comparison),
               ElementsAre(HasSubstr("no baseline"), HasSubstr("mean cost signal"), HasSubstr("sign accuracy"),
                           HasSubstr("macro F1"), HasSubstr("rounds")));
+}
+
+TEST(ChecksOf, CountNeitherRisesNorFallsThatChanceExplains) {
+  Comparison comparison = Reached();
+  const auto check = [&](std::initializer_list<double> accuracies) {
+    comparison.pairs.clear();
+    for (const double accuracy : accuracies) {
+      comparison.pairs[static_cast<int>(comparison.pairs.size()) + 1] = {
+          {{"reward_ranking", accuracy}, {"cost_sign", 0.95}}};
+    }
+    // The other one is level.
+    EXPECT_THAT(Missed(comparison), Contains(HasSubstr("sign accuracy")));
+    return !Missed(comparison)[0].starts_with("ranking accuracy");
+  };
+  EXPECT_TRUE(check({0.983, 0.9954, 0.9951}));
+  EXPECT_FALSE(check({0.97, 0.995, 0.985})) << "a fall of 10 pairs of 1000 where 7 are chance";
+  EXPECT_FALSE(check({0.994, 0.9945, 0.995})) << "no rise beyond chance";
+  EXPECT_FALSE(check({0.8, 0.85, 0.899}));
+  EXPECT_FALSE(check({0.9, std::nan(""), 0.95}));
 }
 
 TEST(WriteComparison, ShowsEveryTableAndSaysThatItIsSynthetic) {
