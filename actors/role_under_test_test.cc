@@ -69,7 +69,7 @@ v1::Sample MakeSample(const std::string& id, const std::filesystem::path& model,
                       const std::string& answer, const std::string& image_digest) {
   const auto processor = models::Processor::Load(model);
   EXPECT_TRUE(processor.ok()) << processor.status();
-  const auto image = (*processor)->ProcessImage(data::RgbImage{8, 8, std::vector<uint8_t>(192, 9)});
+  const auto image = (*processor)->ProcessImage(data::RgbImage{8, 8, data::Pixels(192, 9)});
   const auto prompt = (*processor)->EncodePrompt(question, {*image});
   EXPECT_TRUE(prompt.ok()) << prompt.status();
   v1::Sample sample;

@@ -105,8 +105,7 @@ cv::Mat DecodeBgr(const ImageHeader& header, absl::string_view encoded, RgbImage
 }
 
 RgbImage Blank(int64_t width, int64_t height) {
-  return {static_cast<int>(width), static_cast<int>(height),
-          std::vector<uint8_t>(static_cast<size_t>(3 * width * height))};
+  return {static_cast<int>(width), static_cast<int>(height), Pixels(static_cast<size_t>(3 * width * height))};
 }
 
 // In `memory` where `bgr` lies in it already.

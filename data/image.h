@@ -7,14 +7,18 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/kept_blocks.h"
 
 namespace rein::data {
+
+// Without initial values, in blocks that are used again.
+using Pixels = std::vector<uint8_t, KeptBlocks<uint8_t>>;
 
 // 8-bit RGB, rows top to bottom, no padding: pixels.size() == 3 * width * height.
 struct RgbImage {
   int width = 0;
   int height = 0;
-  std::vector<uint8_t> pixels;
+  Pixels pixels;
 };
 
 // "image/png", "image/jpeg" or "image/webp", from the first bytes.

@@ -156,7 +156,7 @@ TEST(Image, FlippedBytesNeverCrash) {
 }
 
 TEST(Image, RefusesToEncodePixelsThatDoNotFillThePicture) {
-  EXPECT_EQ(EncodePng({2, 2, std::vector<uint8_t>(11)}).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(EncodePng({2, 2, Pixels(11, 0)}).status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(EncodePng({}).status().code(), absl::StatusCode::kInternal);
 }
 

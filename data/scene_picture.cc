@@ -89,7 +89,7 @@ absl::StatusOr<std::string> RenderScene(const Scene& scene, int size, CounterRan
   try {
     const cv::Mat canvas = Draw(scene, size, random);
     const uint8_t* first = canvas.ptr<uint8_t>();
-    return EncodePng({size, size, std::vector<uint8_t>(first, first + 3 * canvas.total())});
+    return EncodePng({size, size, Pixels(first, first + 3 * canvas.total())});
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat("the picture cannot be drawn: ", error.what()));
   }

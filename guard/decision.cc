@@ -31,22 +31,40 @@ std::vector<std::string> CategoriesAbove(const CategoryValues& likelihoods,
   return names;
 }
 
+// The smallest threshold that at most `allowed` of `below` reach; these fall.
+double SmallestAllowed(const std::vector<double>& below, size_t allowed) {
+  // Just above the first one that may not be flagged; at 1 nothing more can be done.
+  return allowed < below.size() ? std::min(1.0, std::nextafter(below[allowed], 2.0)) : 0;
+}
+
+// A larger threshold that all of `reached` that reach `smallest` reach as well: halfway from the least of
+// them to the next of `below`, which fall.
+double WithoutNeedlessAlarms(double smallest, const std::vector<double>& reached,
+                             const std::vector<double>& below) {
+  double least = 2;
+  for (const double p : reached) {
+    if (p >= smallest) least = std::min(least, p);
+  }
+  if (least > 1) return smallest;
+  const auto next = std::upper_bound(below.begin(), below.end(), least, std::greater<>());
+  const double lower = next == below.end() ? 0 : *next;
+  return std::max({smallest, (lower + least) / 2, std::nextafter(lower, least)});
+}
+
 ThresholdChoice Choose(const std::vector<RatedItem>& items, int level, double false_positive_rate) {
   const size_t index = static_cast<size_t>(level - 1);
-  ThresholdChoice choice;
-  std::vector<double> below;
+  std::vector<double> below, reached;
   for (const RatedItem& item : items) {
-    if (item.at_least >= level) ++choice.at_or_above;
+    if (item.at_least >= level) reached.push_back(item.at_or_above[index]);
     if (item.at_most < level) below.push_back(item.at_or_above[index]);
   }
-  choice.below = static_cast<int64_t>(below.size());
-  choice.chosen = choice.below > 0 && choice.at_or_above > 0;
+  ThresholdChoice choice{.below = static_cast<int64_t>(below.size()),
+                         .at_or_above = static_cast<int64_t>(reached.size())};
+  choice.chosen = !below.empty() && !reached.empty();
   std::sort(below.begin(), below.end(), std::greater<>());
   if (choice.chosen) {
     const auto allowed = static_cast<size_t>(false_positive_rate * static_cast<double>(below.size()));
-    // Just above the first one that may not be flagged; at 1 nothing more can be done.
-    if (allowed < below.size()) choice.threshold = std::min(1.0, std::nextafter(below[allowed], 2.0));
-    if (allowed >= below.size()) choice.threshold = 0;
+    choice.threshold = WithoutNeedlessAlarms(SmallestAllowed(below, allowed), reached, below);
   }
   const auto flagged =
       std::count_if(below.begin(), below.end(), [&](double p) { return p >= choice.threshold; });

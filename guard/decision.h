@@ -65,8 +65,10 @@ struct ThresholdChoice {
   double false_positive_rate = 0;  // of those below, the share at or above the threshold
 };
 
-// The smallest threshold of each level for which at most `false_positive_rate` (0 .. 1) of the items below
-// the level are at or above it. Where items of either kind are missing, 0.5.
+// Of the thresholds of a level that at most `false_positive_rate` (0 .. 1) of the items below the level are
+// at or above, those that find most items of the level, and of these one with the fewest false positives:
+// halfway between the least likely item that is found and the next one below the level. Where items of either
+// kind are missing, 0.5.
 std::array<ThresholdChoice, kLevels - 1> ChooseThresholds(const std::vector<RatedItem>& items,
                                                           double false_positive_rate);
 

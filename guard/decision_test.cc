@@ -75,10 +75,10 @@ TEST(VerdictOf, DoesNotJudgeByWhatIsNotFinite) {
   EXPECT_THAT(verdict.not_moderated, HasSubstr("not finite"));
 }
 
-TEST(ChooseThresholds, TakesTheSmallestThatFlagsFewEnough) {
+TEST(ChooseThresholds, FlagsFewEnoughOfWhatIsBelow) {
   std::vector<RatedItem> items;
   for (int i = 1; i <= 10; ++i) items.push_back(Rated(0.01 * i, 0));  // 0.01 .. 0.10
-  items.push_back(Rated(0.5, 1));
+  items.push_back(Rated(0.05, 1));                                    // out of reach
   const ThresholdChoice tenth = ChooseThresholds(items, 0.1)[0];
   EXPECT_TRUE(tenth.chosen);
   EXPECT_EQ(tenth.below, 10);
@@ -88,6 +88,21 @@ TEST(ChooseThresholds, TakesTheSmallestThatFlagsFewEnough) {
   const ThresholdChoice none = ChooseThresholds(items, 0.05)[0];
   EXPECT_EQ(none.threshold, std::nextafter(0.10, 1.0));
   EXPECT_EQ(none.false_positive_rate, 0);
+}
+
+TEST(ChooseThresholds, RaisesNoAlarmThatFindsNothingMore) {
+  std::vector<RatedItem> items;
+  for (int i = 1; i <= 10; ++i) items.push_back(Rated(0.01 * i, 0));  // 0.01 .. 0.10
+  items.push_back(Rated(0.5, 1));
+  items.push_back(Rated(0.9, 1));
+  const ThresholdChoice separated = ChooseThresholds(items, 0.5)[0];
+  EXPECT_DOUBLE_EQ(separated.threshold, 0.3);
+  EXPECT_EQ(separated.false_positive_rate, 0);
+  items.push_back(Rated(0.084, 1));
+  items.push_back(Rated(0.02, 1));  // three quarters would be false alarms
+  const ThresholdChoice mixed = ChooseThresholds(items, 0.5)[0];
+  EXPECT_DOUBLE_EQ(mixed.threshold, 0.082);
+  EXPECT_DOUBLE_EQ(mixed.false_positive_rate, 0.2);
 }
 
 TEST(ChooseThresholds, FlagsAllOfATieOrNone) {
@@ -106,7 +121,7 @@ TEST(ChooseThresholds, CountsForEachLevelWhatIsKnownToBeBelow) {
   EXPECT_EQ(choices[0].at_or_above, 3);
   EXPECT_EQ(choices[1].below, 2);
   EXPECT_EQ(choices[1].at_or_above, 1);
-  EXPECT_EQ(choices[1].threshold, std::nextafter(0.2, 1.0));
+  EXPECT_DOUBLE_EQ(choices[1].threshold, 0.3);  // between 0.4 / 2 and 0.8 / 2
   EXPECT_EQ(choices[2].below, 3);
   EXPECT_EQ(choices[2].at_or_above, 0);
   EXPECT_FALSE(choices[2].chosen);

@@ -32,7 +32,7 @@ void EnlargePictures(const std::filesystem::path& folder) {
 
 // PNG that does not compress.
 std::string NoisePng() {
-  data::RgbImage image{kSide, kSide, std::vector<uint8_t>(3 * kSide * kSide)};
+  data::RgbImage image{kSide, kSide, data::Pixels(3 * kSide * kSide, 0)};
   CounterRandom random(7);
   for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(random.Bits());
   return data::EncodePng(image).value();

@@ -15,7 +15,7 @@ constexpr int64_t kMaxResizedSide = 1 << 24;
 // Pastes `image` with its corner at (left, top) of a black picture.
 data::RgbImage Paste(const data::RgbImage& image, int width, int height, int left, int top) {
   data::RgbImage out{width, height,
-                     std::vector<uint8_t>(3 * static_cast<size_t>(width) * static_cast<size_t>(height))};
+                     data::Pixels(3 * static_cast<size_t>(width) * static_cast<size_t>(height), 0)};
   const size_t row_bytes = 3 * static_cast<size_t>(image.width);
   for (int y = 0; y < image.height; ++y) {
     const uint8_t* from = image.pixels.data() + static_cast<size_t>(y) * row_bytes;

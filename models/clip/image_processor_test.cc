@@ -53,14 +53,14 @@ TEST(ClipImageProcessor, ReadsSizesAsNumbers) {
 TEST(ClipImageProcessor, HandlesExtremePictures) {
   const auto processor = Parse({{"size", 336}, {"crop_size", 336}});
   ASSERT_TRUE(processor.ok());
-  const data::RgbImage thin{1, 40'000, std::vector<uint8_t>(120'000, 128)};
+  const data::RgbImage thin{1, 40'000, data::Pixels(120'000, 128)};
   const auto pixels = processor->Process(thin);
   ASSERT_TRUE(pixels.ok()) << pixels.status();
   EXPECT_EQ(pixels->sizes(), (at::IntArrayRef{1, 3, 336, 336}));
-  const data::RgbImage thinner{1, 65'536, std::vector<uint8_t>(3 * 65'536, 128)};
+  const data::RgbImage thinner{1, 65'536, data::Pixels(3 * 65'536, 128)};
   ExpectError(processor->Process(thinner).status(), StatusCode::kInvalidArgument, {"1 x 65536", "thin"});
   ExpectError(processor->Process({}).status(), StatusCode::kInvalidArgument, {"0 x 0"});
-  ExpectError(processor->Process({2, 2, std::vector<uint8_t>(11)}).status(), StatusCode::kInvalidArgument,
+  ExpectError(processor->Process({2, 2, data::Pixels(11, 0)}).status(), StatusCode::kInvalidArgument,
               {"11 bytes"});
 }
 

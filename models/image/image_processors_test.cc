@@ -180,7 +180,7 @@ TEST(Idefics3ImageProcessor, RefusesToSplitMoreThanMemoryAllows) {
   const Json config = {{"do_resize", false}, {"max_image_size", {{"longest_edge", 4096}}}};
   const auto processor = Idefics3ImageProcessor::Parse(Fields(config, "p.json"), 64);
   ASSERT_TRUE(processor.ok()) << processor.status();
-  const data::RgbImage thin{60'000, 1, std::vector<uint8_t>(180'000)};
+  const data::RgbImage thin{60'000, 1, data::Pixels(180'000, 0)};
   ExpectError(processor->Process(thin).status(), StatusCode::kInvalidArgument,
               {"60000 x 1", "scale it down"});
 }

@@ -13,8 +13,7 @@ namespace {
 // `image` in the middle of a black picture of `size`; what is left over goes to the right and the bottom.
 data::RgbImage Center(const data::RgbImage& image, Resolution size) {
   const auto width = static_cast<size_t>(size.width), height = static_cast<size_t>(size.height);
-  data::RgbImage out{static_cast<int>(width), static_cast<int>(height),
-                     std::vector<uint8_t>(3 * width * height)};
+  data::RgbImage out{static_cast<int>(width), static_cast<int>(height), data::Pixels(3 * width * height, 0)};
   const auto columns = static_cast<size_t>(image.width), rows = static_cast<size_t>(image.height);
   const size_t left = (width - columns) / 2, top = (height - rows) / 2;
   for (size_t y = 0; y < rows; ++y) {
@@ -30,7 +29,7 @@ data::RgbImage Center(const data::RgbImage& image, Resolution size) {
 absl::Status LlavaNextImageProcessor::CheckTile(const Fields& fields) const {
   const int64_t side = tiling_.tile_side;
   const data::RgbImage tile{static_cast<int>(side), static_cast<int>(side),
-                            std::vector<uint8_t>(static_cast<size_t>(3 * side * side))};
+                            data::Pixels(static_cast<size_t>(3 * side * side), 0)};
   REIN_ASSIGN_OR_RETURN(const at::Tensor pixels, clip_.Process(tile));
   if (pixels.size(2) == side && pixels.size(3) == side) return absl::OkStatus();
   return fields.Unsupported("size",

@@ -85,7 +85,7 @@ bool RowsFirst(const data::RgbImage& image, int width, int height) {
 
 data::RgbImage Crop(const data::RgbImage& image, const Window& window) {
   const auto columns = static_cast<size_t>(window.columns), rows = static_cast<size_t>(window.rows);
-  data::RgbImage out{window.columns, window.rows, std::vector<uint8_t>(3 * columns * rows)};
+  data::RgbImage out{window.columns, window.rows, data::Pixels(3 * columns * rows)};
   for (size_t y = 0; y < rows; ++y) {
     const size_t from = (static_cast<size_t>(window.top) + y) * static_cast<size_t>(image.width) +
                         static_cast<size_t>(window.left);

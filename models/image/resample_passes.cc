@@ -25,7 +25,7 @@ uint8_t Clip8(int32_t value) {
 }
 
 data::RgbImage Blank(size_t width, size_t height) {
-  return {static_cast<int>(width), static_cast<int>(height), std::vector<uint8_t>(3 * width * height)};
+  return {static_cast<int>(width), static_cast<int>(height), data::Pixels(3 * width * height)};
 }
 
 // One output pixel of a row.

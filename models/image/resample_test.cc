@@ -29,7 +29,7 @@ TEST(Resample, VectorAndScalarCodeAgreeToTheBit) {
 }
 
 TEST(Resample, ManyTapsDoNotOverflow) {
-  const data::RgbImage white{9000, 3, std::vector<uint8_t>(3 * 9000 * 3, 255)};
+  const data::RgbImage white{9000, 3, data::Pixels(3 * 9000 * 3, 255)};
   for (const Resample resample : {Resample::kLanczos, Resample::kBilinear, Resample::kBicubic}) {
     for (const uint8_t level : Resize(white, 2, 2, resample).pixels) EXPECT_EQ(level, 255);
   }

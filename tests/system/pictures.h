@@ -12,8 +12,7 @@ namespace rein::system_test {
 // PNG bytes of a picture of one grey.
 inline std::string GreyPng(int width, int height) {
   const size_t bytes = size_t{3} * static_cast<size_t>(width) * static_cast<size_t>(height);
-  return data::EncodePng({.width = width, .height = height, .pixels = std::vector<uint8_t>(bytes, 90)})
-      .value_or("");
+  return data::EncodePng({.width = width, .height = height, .pixels = data::Pixels(bytes, 90)}).value_or("");
 }
 
 }  // namespace rein::system_test
