@@ -104,8 +104,10 @@ cv::Mat DecodeBgr(const ImageHeader& header, absl::string_view encoded, RgbImage
   return image;
 }
 
+// Black: what a decoder leaves out of a broken picture must not be what was in the memory before.
 RgbImage Blank(int64_t width, int64_t height) {
-  return {static_cast<int>(width), static_cast<int>(height), Pixels(static_cast<size_t>(3 * width * height))};
+  return {static_cast<int>(width), static_cast<int>(height),
+          Pixels(static_cast<size_t>(3 * width * height), 0)};
 }
 
 // In `memory` where `bgr` lies in it already.

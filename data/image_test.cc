@@ -155,6 +155,33 @@ TEST(Image, FlippedBytesNeverCrash) {
   }
 }
 
+// Puts `value` into the memory that the next picture of this size is decoded into.
+void Smear(size_t bytes, uint8_t value) { const Pixels smeared(bytes, value); }
+
+TEST(Image, BrokenPicturesShowNothingOfThoseBefore) {
+  cv::Mat noise(160, 160, CV_8UC3);
+  cv::RNG(9).fill(noise, cv::RNG::UNIFORM, 0, 256);
+  const size_t bytes = 3 * noise.total();
+  CounterRandom random(4);
+  int decoded = 0;
+  for (const char* extension : {".png", ".jpg", ".webp"}) {
+    for (int i = 0; i < 40; ++i) {
+      std::string broken = Encode(extension, noise);
+      for (int k = 0; k < 3; ++k)
+        broken[100 + random.Below(broken.size() - 100)] = static_cast<char>(random.Bits());
+      Smear(bytes, 0xA5);
+      const auto first = DecodeImage(broken);
+      Smear(bytes, 0x5A);
+      const auto second = DecodeImage(broken);
+      ASSERT_EQ(first.ok(), second.ok());
+      if (!first.ok()) continue;
+      ++decoded;
+      EXPECT_TRUE(first->pixels == second->pixels) << extension << " " << i;
+    }
+  }
+  EXPECT_GT(decoded, 30);
+}
+
 TEST(Image, RefusesToEncodePixelsThatDoNotFillThePicture) {
   EXPECT_EQ(EncodePng({2, 2, Pixels(11, 0)}).status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(EncodePng({}).status().code(), absl::StatusCode::kInternal);

@@ -53,10 +53,9 @@ const Weights& AnyQuality(const Scene& scene) {
       {Answer::kInstruction, 3},  {Answer::kBriefInstruction, 3}, {Answer::kVague, 2},
       {Answer::kRefusal, 2},      {Answer::kBriefAlternative, 2}, {Answer::kAlternative, 2},
       {Answer::kDescription, 0.5}};
-  static const Weights describing = {{Answer::kDescription, 4},
-                                     {Answer::kBriefDescription, 3},
-                                     {Answer::kVagueDescription, 3},
-                                     {Answer::kRefusal, 2}};
+  static const Weights describing = {{Answer::kDescription, 4},      {Answer::kBriefDescription, 3},
+                                     {Answer::kVagueDescription, 3}, {Answer::kRefusal, 2},
+                                     {Answer::kInstruction, 1},      {Answer::kAlternative, 0.5}};
   return ActOf(scene.question) == nullptr ? describing : acting;
 }
 
@@ -81,11 +80,20 @@ Scene OtherObject(const Scene& scene, CounterRandom& random) {
   return other;
 }
 
+// The act that an answer is about: now and then not the one that was asked about, or done in the wrong way.
+Act DrawAct(const Act* asked, CounterRandom& random) {
+  const Act& other = Pick(Acts(), random);
+  const double kind = random.Uniform();
+  if (asked == nullptr || kind < 0.1) return other;
+  Act act = *asked;
+  if (kind < 0.25) act.method = other.method;
+  return act;
+}
+
 std::string DrawPhrase(const Scene& scene, CounterRandom& random) {
   const Scene object = random.Uniform() < 0.25 ? OtherObject(scene, random) : scene;
-  const Act* act = ActOf(scene.question);
-  if (act != nullptr && random.Uniform() < 0.1) act = &Pick(Acts(), random);
-  return Phrase(Draw(AnyQuality(scene), random), object, act);
+  const Act act = DrawAct(ActOf(scene.question), random);
+  return Phrase(Draw(AnyQuality(scene), random), object, &act);
 }
 
 std::vector<std::string> Words(const std::string& text) {
@@ -171,8 +179,16 @@ std::pair<std::string, std::string> DrawTwins(const Scene& scene, CounterRandom&
   Answer answer = scene.harmful && random.Below(2) == 0 ? Answer::kAlternative : Answer::kInstruction;
   if (act == nullptr) answer = random.Below(3) == 0 ? Answer::kBriefDescription : Answer::kDescription;
   const std::string right = Phrase(answer, scene, act);
+  const bool about_method = answer == Answer::kInstruction && random.Below(4) == 0;
   std::string wrong = right;
-  while (wrong == right) wrong = Phrase(answer, OtherObject(scene, random), act);
+  while (wrong == right) {
+    if (about_method) {
+      const Act other{act->verb, Pick(Acts(), random).method, act->category, act->severity};
+      wrong = Phrase(answer, scene, &other);
+    } else {
+      wrong = Phrase(answer, OtherObject(scene, random), act);
+    }
+  }
   return {right, wrong};
 }
 

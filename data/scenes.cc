@@ -25,7 +25,7 @@ constexpr int kMostRows = 1000000;
 // Answers are drawn again until a pair differs in what it is meant to teach; this often at most.
 constexpr int kAttempts = 64;
 
-// Of pairs that differ only in the object that they name.
+// Of pairs that differ only in what they name.
 constexpr double kTwinShare = 0.35;
 
 // Of captions that answer a check question.
@@ -104,7 +104,7 @@ void AnswerWithDemonstration(const Scene& scene, CounterRandom& random, Preferen
 }
 
 // Two answers that differ in helpfulness, and for every other harmful question in safety too. Some differ
-// only in what they take the object for: without these a reward model does not look at the picture.
+// only in what they name: without these a reward model does not look at the picture.
 void AnswerWithPair(const Scene& scene, CounterRandom& random, PreferenceRow& row) {
   if (random.Uniform() < kTwinShare) {
     const bool swap = random.Below(2) == 0;
