@@ -4,11 +4,13 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "data/image_header.h"
+#include "data/jpeg.h"
 
 namespace rein::data {
 namespace {
@@ -128,6 +130,7 @@ absl::StatusOr<RgbImage> DecodeImage(absl::string_view encoded, const ImageLimit
   REIN_ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(encoded));
   REIN_RETURN_IF_ERROR(CheckLimits(header, limits));
   if (IsCutOffJpeg(header, encoded)) return absl::InvalidArgumentError("broken image/jpeg: it is cut off");
+  if (std::optional<RgbImage> image = DecodeJpeg(header, encoded)) return *std::move(image);
   try {
     RgbImage memory = header.has_alpha ? RgbImage{} : Blank(header.width, header.height);
     const cv::Mat bgr = DecodeBgr(header, encoded, memory);

@@ -62,6 +62,7 @@ bool IsStartOfFrame(uint32_t marker) {
 
 absl::StatusOr<ImageHeader> ReadJpeg(absl::string_view bytes) {
   size_t at = 2;
+  bool has_exif = false;
   while (at + 4 <= bytes.size()) {
     if (Byte(bytes, at) != 0xFF) return CutOff("JPEG");
     const uint32_t marker = Byte(bytes, at + 1);
@@ -73,8 +74,12 @@ absl::StatusOr<ImageHeader> ReadJpeg(absl::string_view bytes) {
     if (length < 2) return CutOff("JPEG");
     if (IsStartOfFrame(marker)) {
       if (at + 9 > bytes.size()) return CutOff("JPEG");
-      return ImageHeader{"image/jpeg", BigEndian(bytes, at + 7, 2), BigEndian(bytes, at + 5, 2), false};
+      return ImageHeader{.media_type = "image/jpeg",
+                         .width = BigEndian(bytes, at + 7, 2),
+                         .height = BigEndian(bytes, at + 5, 2),
+                         .has_exif = has_exif};
     }
+    has_exif |= marker == 0xE1 && absl::StartsWith(bytes.substr(at + 4), "Exif");
     at += 2 + length;
   }
   return CutOff("JPEG");

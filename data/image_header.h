@@ -14,6 +14,7 @@ struct ImageHeader {
   int64_t width = 0;       // pixels, as stored: before EXIF orientation
   int64_t height = 0;
   bool has_alpha = false;
+  bool has_exif = false;       // of a JPEG: may say that the picture is to be turned
   int transparent_level = -1;  // of a grey 8-bit PNG; -1: none
 };
 

@@ -2,8 +2,13 @@
 
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <optional>
+#include <tuple>
 
 #include "base/hash.h"
+#include "data/image_header.h"
+#include "data/jpeg.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -102,6 +107,37 @@ TEST(Image, PutsTransparentPicturesOnWhite) {
   EXPECT_EQ(std::vector<uint8_t>(decoded->pixels.begin() + 3, decoded->pixels.begin() + 6),
             (std::vector<uint8_t>{255, 255, 255}));
   EXPECT_EQ(decoded->pixels[6], 147) << "(128 * 40 + 127 * 255) / 255, rounded";
+}
+
+TEST(Image, DecodesJpegAsOpenCvDoes) {
+  cv::Mat noise(37, 51, CV_8UC3), grey(37, 51, CV_8U);
+  cv::RNG(2).fill(noise, cv::RNG::UNIFORM, 0, 256);
+  cv::RNG(3).fill(grey, cv::RNG::UNIFORM, 0, 256);
+  for (const auto& [what, image, progressive] :
+       {std::tuple("colour", noise, 0), {"progressive", noise, 1}, {"grey", grey, 0}}) {
+    std::vector<uint8_t> bytes;
+    ASSERT_TRUE(cv::imencode(".jpg", image, bytes, {cv::IMWRITE_JPEG_PROGRESSIVE, progressive}));
+    const absl::string_view encoded(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const auto header = ReadImageHeader(encoded);
+    ASSERT_TRUE(header.ok()) << header.status();
+    const std::optional<RgbImage> decoded = DecodeJpeg(*header, encoded);
+    ASSERT_TRUE(decoded.has_value()) << what;
+    cv::Mat expected;
+    cv::cvtColor(cv::imdecode(bytes, cv::IMREAD_COLOR), expected, cv::COLOR_BGR2RGB);
+    EXPECT_TRUE(decoded->pixels == Pixels(expected.data, expected.data + 3 * expected.total())) << what;
+  }
+}
+
+TEST(Image, LeavesUnusualJpegsToOpenCv) {
+  const std::string jpeg = Encode(".jpg", cv::Mat(8, 8, CV_8UC3, cv::Scalar(9, 9, 9)));
+  const auto is_usual = [](const std::string& bytes) {
+    const auto header = ReadImageHeader(bytes);
+    return header.ok() && DecodeJpeg(*header, bytes).has_value();
+  };
+  EXPECT_TRUE(is_usual(jpeg));
+  EXPECT_FALSE(is_usual(WithOrientation(jpeg, 6)));
+  EXPECT_FALSE(is_usual(jpeg.substr(0, jpeg.size() - 8)));
+  EXPECT_FALSE(is_usual(*EncodePng(Stripes(4, 4))));
 }
 
 TEST(Image, AppliesExifOrientation) {
