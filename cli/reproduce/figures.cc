@@ -116,7 +116,10 @@ absl::StatusOr<Comparison> ReadComparison(const fs::path& folder, const std::vec
   for (const uint64_t seed : seeds) {
     const fs::path seed_folder = folder / absl::StrCat("seed-", seed);
     for (const ComparedPolicy& policy : comparison.policies) {
-      REIN_ASSIGN_OR_RETURN(comparison.policy[policy.key].emplace_back(), PolicyFigures(seed_folder, policy));
+      Figures& figures = comparison.policy[policy.key].emplace_back();
+      // The first seed alone has them.
+      if (policy.kind == ComparedPolicy::Kind::kSensitivity && seed != seeds.front()) continue;
+      REIN_ASSIGN_OR_RETURN(figures, PolicyFigures(seed_folder, policy));
     }
     for (const int pairs : kPairCounts) {
       REIN_ASSIGN_OR_RETURN(comparison.pairs[pairs].emplace_back(), PairFigures(seed_folder, pairs));

@@ -16,18 +16,22 @@ struct RlVariant {
   std::vector<std::string> sets;
 };
 
+// A start value and a rate that serve where lambda does not follow the PID's proportional part.
+std::vector<std::string> WithoutPid(const std::string& setting) {
+  return {setting, "constraints.0.controller.initial=2", "constraints.0.controller.learning_rate=0.3"};
+}
+
 const std::vector<RlVariant>& RlVariants() {
   using Kind = ComparedPolicy::Kind;
   static const std::vector<RlVariant> variants = {
       {"ppo_reward", "PPO on reward", Kind::kBaseline, {"algorithm.mode=ppo_reward"}},
       {"ppo_cost", "PPO on cost", Kind::kBaseline, {"algorithm.mode=ppo_cost"}},
-      {"fixed_lambda", "fixed lambda", Kind::kBaseline, {"algorithm.mode=fixed_lambda"}},
+      {"fixed_lambda", "fixed lambda", Kind::kBaseline, WithoutPid("algorithm.mode=fixed_lambda")},
       {"safe_rlhf_v_pid", "Safe RLHF-V, PID", Kind::kOurs, {}},
-      {"safe_rlhf_v_additive",
-       "Safe RLHF-V, additive",
-       Kind::kOurs,
-       {"constraints.0.controller.kind=additive"}},
-      {"safe_rlhf_v_log_sgd", "Safe RLHF-V, log SGD", Kind::kOurs, {"constraints.0.controller.kind=log_sgd"}},
+      {"safe_rlhf_v_additive", "Safe RLHF-V, additive", Kind::kOurs,
+       WithoutPid("constraints.0.controller.kind=additive")},
+      {"safe_rlhf_v_log_sgd", "Safe RLHF-V, log SGD", Kind::kOurs,
+       WithoutPid("constraints.0.controller.kind=log_sgd")},
       {"threshold_0.1", "PID, threshold 0.1", Kind::kSensitivity, {"constraints.0.threshold=0.1"}},
       {"threshold_0.005", "PID, threshold 0.005", Kind::kSensitivity, {"constraints.0.threshold=0.005"}},
       {"initial_0.2", "PID, lambda from 0.2", Kind::kSensitivity, {"constraints.0.controller.initial=0.2"}},

@@ -196,5 +196,35 @@ TEST(PolicyFigures, AreReadFromTheJudgementAndTheRun) {
   EXPECT_THAT(std::string(PolicyFigures(seed, policy).status().message()), HasSubstr("metrics.jsonl"));
 }
 
+// What the stages of a seed leave behind, as far as figures are read from it.
+void WriteSeed(const TestFolder& folder, int seed, const ComparisonOptions& options) {
+  const auto write = [&](const std::string& file, const std::string& text) {
+    folder.Write(absl::StrCat("seed-", seed, "/", file), text);
+  };
+  for (const ComparedPolicy& policy : ComparedPolicies(options)) {
+    write(absl::StrCat("pairs/", policy.key, "/evaluation.json"),
+          absl::StrCat(R"({"all": {"safe_rate": {"ours": {"mean": 0.)", seed, "}}}}"));
+    if (!policy.run.empty()) write(policy.run + "/metrics.jsonl", "{}\n");
+  }
+  for (const int pairs : kPairCounts) {
+    for (const char* kind : {"reward", "cost"})
+      write(PairModel(kind, pairs) + ".training/metrics.jsonl", "{}\n");
+  }
+  write("models/guard.training/metrics.jsonl", "{}\n");
+  write("guardrail/guardrail.json", "{}");
+}
+
+TEST(ReadComparison, HasSensitivityOfTheFirstSeedOnly) {
+  const TestFolder folder;
+  WriteSeed(folder, 1, {});
+  WriteSeed(folder, 2, {.sensitivity = false});
+  const absl::StatusOr<Comparison> comparison = ReadComparison(folder.path(), {1, 2}, {});
+  ASSERT_TRUE(comparison.ok()) << comparison.status();
+  EXPECT_THAT(comparison->policy.at("base"),
+              ElementsAre(Contains(Pair("safe", 0.1)), Contains(Pair("safe", 0.2))));
+  EXPECT_THAT(comparison->policy.at("initial_10"), ElementsAre(Contains(Pair("safe", 0.1)), Figures()));
+  EXPECT_EQ(ReadComparison(folder.path(), {2, 1}, {}).status().code(), absl::StatusCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace rein::cli
