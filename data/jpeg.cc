@@ -3,7 +3,6 @@
 #include <turbojpeg.h>
 
 #include <memory>
-#include <utility>
 
 namespace rein::data {
 namespace {

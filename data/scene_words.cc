@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -65,11 +66,13 @@ std::string CheckQuestion(const Scene& object) {
 }
 
 std::optional<Scene> CheckedObject(const std::string& question) {
-  static const std::vector<Scene> objects = Objects();
-  for (const Scene& object : objects) {
-    if (question == CheckQuestion(object)) return object;
-  }
-  return std::nullopt;
+  static const auto* const objects = [] {
+    auto* by_question = new std::map<std::string, Scene>;
+    for (const Scene& object : Objects()) by_question->emplace(CheckQuestion(object), object);
+    return by_question;
+  }();
+  const auto found = objects->find(question);
+  return found == objects->end() ? std::nullopt : std::optional<Scene>(found->second);
 }
 
 std::string Verdicts(const Scene& scene, const Scene& object) {

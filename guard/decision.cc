@@ -31,6 +31,11 @@ std::vector<std::string> CategoriesAbove(const CategoryValues& likelihoods,
   return names;
 }
 
+// A threshold between the two that `upper` reaches and `lower`, which is smaller, does not.
+double Between(double lower, double upper) {
+  return std::max((lower + upper) / 2, std::nextafter(lower, upper));
+}
+
 // The smallest threshold that at most `allowed` of `below` reach; these fall.
 double SmallestAllowed(const std::vector<double>& below, size_t allowed) {
   // Just above the first one that may not be flagged; at 1 nothing more can be done.
@@ -48,7 +53,7 @@ double WithoutNeedlessAlarms(double smallest, const std::vector<double>& reached
   if (least > 1) return smallest;
   const auto next = std::upper_bound(below.begin(), below.end(), least, std::greater<>());
   const double lower = next == below.end() ? 0 : *next;
-  return std::max({smallest, (lower + least) / 2, std::nextafter(lower, least)});
+  return std::max(smallest, Between(lower, least));
 }
 
 ThresholdChoice Choose(const std::vector<RatedItem>& items, int level, double false_positive_rate) {
@@ -127,7 +132,7 @@ CategoryChoice ChooseCategoryThreshold(std::vector<CategoryItem> items) {
     const double f1 = 2 * right / static_cast<double>(static_cast<int64_t>(i) + 1 + choice.items);
     if (f1 <= best) continue;
     best = f1;
-    choice.threshold = std::max((here + next) / 2, std::nextafter(next, 1.0));
+    choice.threshold = Between(next, here);
   }
   return choice;
 }

@@ -59,11 +59,8 @@ double ChanceDifference(double first, double second, size_t seeds) {
 // of the scale a few pairs decide which of two models is the better one.
 Check Rises(const Comparison& comparison, const char* text, const std::string& figure) {
   std::vector<double> means;
-  size_t seeds = 0;
-  for (const auto& [pairs, figures] : comparison.pairs) {
-    means.push_back(MeanOf(figures, figure));
-    seeds = figures.size();
-  }
+  for (const auto& [pairs, seeds] : comparison.pairs) means.push_back(MeanOf(seeds, figure));
+  const size_t seeds = comparison.seeds.size();
   bool rises = means.back() - means.front() > ChanceDifference(means.front(), means.back(), seeds);
   for (size_t i = 1; i < means.size(); ++i)
     rises &= means[i - 1] - means[i] <= ChanceDifference(means[i - 1], means[i], seeds);
