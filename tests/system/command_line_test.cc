@@ -30,7 +30,7 @@ TEST(CommandLine, ExitsWithTwoOnWrongUse) {
 }
 
 TEST(CommandLine, StatusFollowsTheProto) {
-  Job job("status_json", {"steps=6"});
+  Job job("status_json", {"steps=1000"});
   ASSERT_TRUE(job.WaitFor([](const v1::JobStatus& s) { return s.step() >= 1; }));
   const CommandResult result = RunCommand({"rein", "status", "--run-dir", job.folder().string(), "--json"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
@@ -38,9 +38,9 @@ TEST(CommandLine, StatusFollowsTheProto) {
   for (const char* key : {"phase", "step", "waiting_for", "multipliers", "actors", "job"}) {
     EXPECT_TRUE(status.contains(key)) << key;
   }
-  EXPECT_EQ(status["job"]["steps"], 6);
+  EXPECT_EQ(status["job"]["steps"], 1000);
   EXPECT_EQ(RunCommand({"rein", "status", "--run-dir", job.folder().string()}).exit_code, 0);
-  EXPECT_EQ(job.Wait(), 0) << job.Output();
+  job.StopEarly();
 }
 
 TEST(CommandLine, TracesOneSample) {

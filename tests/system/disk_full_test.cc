@@ -69,12 +69,11 @@ TEST_F(DiskFull, IsSaidInStatusAndTheJobCommitsWhenThereIsRoomAgain) {
   MakeRoom();
   EXPECT_TRUE(job.WaitFor(
       [&](const v1::JobStatus& s) { return s.committed_step() > full.step() && s.error().empty(); }));
-  EXPECT_EQ(RunCommand({"rein", "stop", "--run-dir", job.folder().string()}).exit_code, 0);
-  EXPECT_EQ(job.Wait(), 1) << job.Output();
+  job.StopEarly();
 }
 
 TEST_F(DiskFull, AtTheLastStepFailsTheJobWhichGoesOnWithRoom) {
-  Job job("disk_full_at_the_end", {"steps=6", "checkpoint.every=1"});
+  Job job("disk_full_at_the_end", {"steps=12", "checkpoint.every=1"});
   v1::JobStatus paused;
   ASSERT_NO_FATAL_FAILURE(FillUnderPausedJob(job, &paused));
   EXPECT_EQ(job.Wait(), 1) << job.Output();
@@ -84,8 +83,8 @@ TEST_F(DiskFull, AtTheLastStepFailsTheJobWhichGoesOnWithRoom) {
   MakeRoom();
   job.Resume();
   ASSERT_EQ(job.Wait(), 0) << job.Output();
-  EXPECT_EQ(Metrics(job.folder()).size(), 6);
-  EXPECT_EQ(QueryLedger(job.folder(), "SELECT COUNT(*) FROM samples WHERE state = 'consumed'")[0][0], "48");
+  EXPECT_EQ(Metrics(job.folder()).size(), 12);
+  EXPECT_EQ(QueryLedger(job.folder(), "SELECT COUNT(*) FROM samples WHERE state = 'consumed'")[0][0], "96");
 }
 
 }  // namespace

@@ -39,13 +39,13 @@ TEST(Resume, WithoutItAnUnfinishedRunIsRefused) {
 }
 
 TEST(Resume, OfARunThatIsGoingOnIsRefused) {
-  Job job("twice", {"steps=6"});
+  Job job("twice", {"steps=1000"});
   ASSERT_TRUE(job.WaitFor([](const v1::JobStatus& s) { return s.step() >= 1; }));
   const CommandResult second =
       RunCommand({"rein", "run", TinyWorld().job.string(), "--run-dir", job.folder().string(), "--resume"});
   EXPECT_NE(second.exit_code, 0);
   EXPECT_THAT(second.err, HasSubstr(std::to_string(job.process().pid())));
-  EXPECT_EQ(job.Wait(), 0) << job.Output();
+  job.StopEarly();
 }
 
 TEST(Resume, RefusesADamagedCheckpointAndUsesTheOneBefore) {

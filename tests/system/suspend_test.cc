@@ -53,8 +53,7 @@ TEST(Suspend, OfAnActorOfEachKindIsNoticedAndItIsReplaced) {
     SuspendAndExpectAnother(job, victim);
     if (testing::Test::HasFailure()) break;
   }
-  EXPECT_EQ(RunCommand({"rein", "stop", "--run-dir", job.folder().string()}).exit_code, 0);
-  EXPECT_EQ(job.Wait(), 1) << job.Output();
+  job.StopEarly();
   EXPECT_THAT(ProcessesWithArgument(job.folder().string()), testing::IsEmpty());
 }
 

@@ -101,9 +101,7 @@ TEST(WholeJob, TrainsPolicyAndCriticsInBfloat16) {
 TEST(WholeJob, StopsOnRequestAfterACommit) {
   Job job("stop", {"steps=1000"});
   ASSERT_TRUE(job.WaitFor([](const v1::JobStatus& status) { return status.step() >= 2; }));
-  const CommandResult stop = RunCommand({"rein", "stop", "--run-dir", job.folder().string()});
-  EXPECT_EQ(stop.exit_code, 0) << stop.err;
-  EXPECT_EQ(job.Wait(), 1) << job.Output();
+  job.StopEarly();
   EXPECT_THAT(job.Output(), HasSubstr("of 1000; go on with: rein run"));
   EXPECT_THAT(ProcessesWithArgument(job.folder().string()), IsEmpty());
   const size_t steps = Metrics(job.folder()).size();
@@ -111,15 +109,17 @@ TEST(WholeJob, StopsOnRequestAfterACommit) {
 }
 
 TEST(WholeJob, PausesAndGoesOn) {
-  Job job("pause", {});
+  Job job("pause", {"steps=1000"});
   ASSERT_TRUE(job.WaitFor([](const v1::JobStatus& status) { return status.step() >= 1; }));
   ASSERT_EQ(RunCommand({"rein", "pause", "--run-dir", job.folder().string()}).exit_code, 0);
   ASSERT_TRUE(job.WaitFor([](const v1::JobStatus& status) { return status.phase() == v1::JOB_PAUSED; }));
   const CommandResult checkpoint = RunCommand({"rein", "checkpoint", "--run-dir", job.folder().string()});
   EXPECT_EQ(checkpoint.exit_code, 0) << checkpoint.err;
   ASSERT_EQ(RunCommand({"rein", "resume", "--run-dir", job.folder().string()}).exit_code, 0);
-  EXPECT_EQ(job.Wait(), 0) << job.Output();
-  EXPECT_EQ(Metrics(job.folder()).size(), 4);
+  EXPECT_TRUE(job.WaitForMoreSteps(2));
+  job.StopEarly();
+  const auto metrics = Metrics(job.folder());
+  for (size_t i = 0; i < metrics.size(); ++i) EXPECT_EQ(metrics[i]["step"], i + 1);
 }
 
 }  // namespace

@@ -34,8 +34,7 @@ class Wire : public testing::Test {
     ASSERT_TRUE(job_->WaitFor([](const v1::JobStatus& s) { return s.phase() == v1::JOB_PAUSED; }, &status_));
   }
   static void TearDownTestSuite() {
-    EXPECT_EQ(RunCommand({"rein", "stop", "--run-dir", job_->folder().string()}).exit_code, 0);
-    EXPECT_EQ(job_->Wait(), 1) << job_->Output();
+    job_->StopEarly();
     delete job_;
   }
 

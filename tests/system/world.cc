@@ -195,6 +195,12 @@ void Job::Start(std::vector<std::string> more) {
 
 void Job::Resume() { Start({"--resume"}); }
 
+void Job::StopEarly() {
+  const CommandResult stop = RunCommand({"rein", "stop", "--run-dir", folder_.string()});
+  EXPECT_EQ(stop.exit_code, 0) << stop.err;
+  EXPECT_EQ(Wait(), 1) << Output();
+}
+
 bool Job::WaitFor(const std::function<bool(const v1::JobStatus&)>& holds, v1::JobStatus* last,
                   absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
@@ -205,6 +211,12 @@ bool Job::WaitFor(const std::function<bool(const v1::JobStatus&)>& holds, v1::Jo
     WaitForChange(fs::exists(folder_) ? folder_ : folder_.parent_path(), deadline);
   }
   return false;
+}
+
+bool Job::WaitForMoreSteps(int64_t more) {
+  v1::JobStatus now;
+  return WaitFor([](const v1::JobStatus&) { return true; }, &now) &&
+         WaitFor([&](const v1::JobStatus& status) { return status.step() >= now.step() + more; });
 }
 
 const v1::ActorStatus* Job::Find(const v1::JobStatus& status, const std::string& role,

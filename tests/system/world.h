@@ -52,6 +52,9 @@ class Job {
 
   void Resume();
   int Wait(absl::Duration timeout = absl::Seconds(240)) { return process_->Wait(timeout); }
+  // `rein stop`, then its end before its last step. For jobs that must not end before a test is done with
+  // them, however fast their steps are: give them steps that nobody waits for.
+  void StopEarly();
   std::string Output() const { return process_->Output(); }
   const fs::path& folder() const { return folder_; }
   Background& process() { return *process_; }
@@ -60,6 +63,8 @@ class Job {
   // or when the job has ended.
   bool WaitFor(const std::function<bool(const v1::JobStatus&)>& holds, v1::JobStatus* last = nullptr,
                absl::Duration timeout = absl::Seconds(120));
+  // Waits for that many steps more than are done now; as WaitFor.
+  bool WaitForMoreSteps(int64_t more);
   // Process of an actor by role and name, as status tells; 0 where there is none.
   static const v1::ActorStatus* Find(const v1::JobStatus& status, const std::string& role,
                                      const std::string& name = "");
