@@ -24,11 +24,18 @@ json ValueAt(const arrow::Array& column, int64_t row) {
   return static_cast<const Array&>(column).Value(row);
 }
 
+json FieldAt(const arrow::Array& column, int64_t row) {
+  if (column.IsNull(row)) return nullptr;
+  if (column.type_id() == arrow::Type::BINARY) return TextAt<arrow::BinaryArray>(column, row);
+  if (column.type_id() == arrow::Type::LARGE_BINARY) return TextAt<arrow::LargeBinaryArray>(column, row);
+  return CellAt(column, row);
+}
+
 json StructAt(const arrow::Array& column, int64_t row) {
   const auto& fields = static_cast<const arrow::StructArray&>(column);
   json object = json::object();
   for (int i = 0; i < fields.num_fields(); ++i)
-    object[fields.struct_type()->field(i)->name()] = CellAt(*fields.field(i), row);
+    object[fields.struct_type()->field(i)->name()] = FieldAt(*fields.field(i), row);
   return object;
 }
 

@@ -9,8 +9,9 @@
 
 namespace rein::data {
 
-// Text becomes a string, bytes a binary value, struct an object, list an array; of a dictionary the value.
-// Null stays null. Other types (dates, decimals) become their text. The array is valid (ValidateFull).
+// Text becomes a string, bytes a binary value (in a struct: a string, which can be moved out of it), struct
+// an object, list an array; of a dictionary the value. Null stays null. Other types (dates, decimals) become
+// their text. The array is valid (ValidateFull).
 nlohmann::json CellAt(const arrow::Array& column, int64_t row);
 
 }  // namespace rein::data

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "data/image_header.h"
 #include "data/jpeg.h"
+#include "data/png.h"
 
 namespace rein::data {
 namespace {
@@ -131,6 +132,7 @@ absl::StatusOr<RgbImage> DecodeImage(absl::string_view encoded, const ImageLimit
   REIN_RETURN_IF_ERROR(CheckLimits(header, limits));
   if (IsCutOffJpeg(header, encoded)) return absl::InvalidArgumentError("broken image/jpeg: it is cut off");
   if (std::optional<RgbImage> image = DecodeJpeg(header, encoded)) return *std::move(image);
+  if (std::optional<RgbImage> image = DecodePng(header, encoded)) return *std::move(image);
   try {
     RgbImage memory = header.has_alpha ? RgbImage{} : Blank(header.width, header.height);
     const cv::Mat bgr = DecodeBgr(header, encoded, memory);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "data/formats.h"
 #include "data/image_header.h"
 
 namespace rein::data {
@@ -23,9 +24,10 @@ std::vector<Path> FoldersOf(const Path& file, const ReadOptions& options) {
 }
 
 // "" where there is none.
-std::string TextAt(const json& object, const char* key) {
+std::string TakeText(json& object, const char* key) {
   const auto value = object.find(key);
-  return value == object.end() ? "" : TextOf(*value).value_or("");
+  if (value == object.end()) return "";
+  return value->is_string() ? std::move(value->get_ref<std::string&>()) : TextOf(*value).value_or("");
 }
 
 // The picture's bytes from the first folder that has its path.
@@ -43,17 +45,17 @@ void ReadFileOf(Picture& picture, const Path& file, const ReadOptions& options, 
   if (picture.bytes.empty()) fields.Drop("file of a picture not found");
 }
 
-void AddPicture(const json& value, const Path& file, const ReadOptions& options, Fields& fields,
+void AddPicture(json& value, const Path& file, const ReadOptions& options, Fields& fields,
                 std::vector<Picture>& pictures) {
   if (value.is_null()) return;
   Picture picture;
   if (value.is_array()) {
-    for (const json& element : value) AddPicture(element, file, options, fields, pictures);
+    for (json& element : value) AddPicture(element, file, options, fields, pictures);
     return;
   }
   if (value.is_object()) {
-    picture.bytes = TextAt(value, "bytes");
-    picture.path = TextAt(value, "path");
+    picture.bytes = TakeText(value, "bytes");
+    picture.path = TakeText(value, "path");
   } else if (value.is_binary()) {
     picture.bytes = TextOf(value).value_or("");
   } else if (value.is_string()) {
@@ -68,10 +70,12 @@ void AddPicture(const json& value, const Path& file, const ReadOptions& options,
 
 }  // namespace
 
-std::vector<Picture> ReadPictures(const Path& file, const ReadOptions& options, Fields& fields) {
+std::vector<Picture> ReadPictures(const Path& file, const ReadOptions& options, json& record,
+                                  Fields& fields) {
   std::vector<Picture> pictures;
   for (const char* column : {"image", "images"}) {
-    if (const json* value = fields.Find(column)) AddPicture(*value, file, options, fields, pictures);
+    const auto value = record.find(NameInFile(options.columns, column));
+    if (value != record.end()) AddPicture(*value, file, options, fields, pictures);
   }
   return pictures;
 }

@@ -78,26 +78,26 @@ absl::StatusOr<RowParser> RowParser::Make(const std::filesystem::path& file, con
   return parser;
 }
 
-void RowParser::Parse(const Record& record, ReadReport& report, std::vector<Row>& rows) const {
+void RowParser::Parse(Record& record, ReadReport& report, std::vector<Row>& rows) const {
   if (!record.problem.empty()) {
     ++report.rows;
     ++report.dropped[record.problem];
   } else if (benchmark_ != nullptr) {
-    for (const nlohmann::json& row : benchmark_->rows(file_, record.fields, options_->columns))
+    for (nlohmann::json& row : benchmark_->rows(file_, record.fields, options_->columns))
       ParseFieldsOf(row, benchmark_options_, report, rows);
   } else {
     ParseFieldsOf(record.fields, *options_, report, rows);
   }
 }
 
-void RowParser::ParseFieldsOf(const nlohmann::json& record, const ReadOptions& options, ReadReport& report,
+void RowParser::ParseFieldsOf(nlohmann::json& record, const ReadOptions& options, ReadReport& report,
                               std::vector<Row>& rows) const {
   const auto drop = [&report](const std::string& reason) {
     ++report.rows;
     ++report.dropped[reason];
   };
   Fields fields(record, options.columns);
-  std::vector<Picture> pictures = ReadPictures(file_, options, fields);
+  std::vector<Picture> pictures = ReadPictures(file_, options, record, fields);
   std::vector<Row> parsed = ParseFields(format_, options, pictures.size(), fields, report);
   if (!fields.reason().empty()) return drop(fields.reason());
   for (Row& row : parsed) {

@@ -25,13 +25,14 @@ class RowParser {
   // Those that the format uses; empty: the file has none.
   const std::vector<std::string>& columns() const { return columns_; }
 
-  // Appends the usable rows of a record and counts all of them; does not count them as kept.
-  void Parse(const Record& record, ReadReport& report, std::vector<Row>& rows) const;
+  // Appends the usable rows of a record and counts all of them; does not count them as kept. Moves pictures
+  // out of the record.
+  void Parse(Record& record, ReadReport& report, std::vector<Row>& rows) const;
 
  private:
   RowParser(std::filesystem::path file, const ReadOptions* options)
       : file_(std::move(file)), options_(options) {}
-  void ParseFieldsOf(const nlohmann::json& record, const ReadOptions& options, ReadReport& report,
+  void ParseFieldsOf(nlohmann::json& record, const ReadOptions& options, ReadReport& report,
                      std::vector<Row>& rows) const;
 
   std::filesystem::path file_;

@@ -118,11 +118,11 @@ absl::StatusOr<PairedAnswers> PairAnswers(const AnswerFile& ours, const AnswerFi
 }
 
 absl::StatusOr<std::string> LoadImage(const std::filesystem::path& folder, const std::string& image) {
-  const json record = {{"image", image}};
+  json record = {{"image", image}};
   data::ReadOptions options;
   options.images = folder;
   data::Fields fields(record, options.columns);
-  std::vector<data::Picture> pictures = data::ReadPictures(folder, options, fields);
+  std::vector<data::Picture> pictures = data::ReadPictures(folder, options, record, fields);
   if (!fields.reason().empty()) return absl::NotFoundError(fields.reason());
   return std::move(pictures.at(0).bytes);
 }
