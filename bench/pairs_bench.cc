@@ -30,17 +30,17 @@ struct Batch {
 Batch MakeBatch(const training::Corpus& corpus, const training::OfflineTraining::Rows& rows) {
   Batch batch{{}, {0}, {}};
   std::vector<int64_t> tokens;
-  std::vector<at::Tensor> pixels;
+  std::vector<models::ProcessedImage> pictures;
   for (const training::Sequence& sequence :
        Require(training::PairSequences(corpus, rows, training::MoreHelpfulAnswer))) {
     tokens.insert(tokens.end(), sequence.prompt.begin(), sequence.prompt.end());
     tokens.insert(tokens.end(), sequence.response.begin(), sequence.response.end());
     batch.cu_seqlens.push_back(static_cast<int64_t>(tokens.size()));
     // The second half has the pictures of the first.
-    if (pixels.size() < rows.size()) pixels.push_back(sequence.images[0]->pixels);
+    if (pictures.size() < rows.size()) pictures.push_back(*sequence.images[0]);
   }
   batch.token_ids = at::tensor(tokens, at::kLong);
-  batch.pixels = at::cat(pixels);
+  batch.pixels = models::Numbers(pictures);
   return batch;
 }
 

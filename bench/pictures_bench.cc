@@ -33,16 +33,13 @@ constexpr char kIdefics3[] = R"({"size": {"longest_edge": 2048}, "max_image_size
 template <typename Processor>
 Process PixelsOf(absl::StatusOr<Processor> parsed) {
   return [processor = Require(std::move(parsed))](const data::RgbImage& image) {
-    return Require(processor.Process(image)).pixels;
+    return models::Numbers({Require(processor.Process(image))});
   };
 }
 
 Process MakeProcess(const std::string& kind) {
   const auto fields = [](const char* settings) { return models::Json::parse(settings); };
-  if (kind == "clip") {
-    const auto processor = Require(models::ClipImageProcessor::Parse(models::Fields(fields(kClip), "clip")));
-    return [processor](const data::RgbImage& image) { return Require(processor.Process(image)); };
-  }
+  if (kind == "clip") return PixelsOf(models::ClipImageProcessor::Parse(models::Fields(fields(kClip), kind)));
   if (kind == "llava_next")
     return PixelsOf(
         models::LlavaNextImageProcessor::Parse(models::Fields(fields(kLlavaNext), kind), 14, 576));

@@ -21,15 +21,9 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "models/kv_cache.h"
+#include "models/processed_image.h"
 
 namespace rein::models {
-
-// A picture as the vision tower takes it.
-struct ProcessedImage {
-  at::Tensor pixels;  // float32 [tiles, 3, H, W] (families that cut patches themselves: [patches, values])
-  int64_t feature_count = 0;    // placeholders that this picture takes in the prompt
-  int64_t grid[3] = {0, 0, 0};  // family specific (t, h, w), 0 where unused
-};
 
 // A picture as the language model takes it.
 struct ImageFeatures {

@@ -12,20 +12,6 @@ namespace {
 
 constexpr int64_t kMaxResizedSide = 1 << 24;
 
-// Pastes `image` with its corner at (left, top) of a black picture.
-data::RgbImage Paste(const data::RgbImage& image, int width, int height, int left, int top) {
-  data::RgbImage out{width, height,
-                     data::Pixels(3 * static_cast<size_t>(width) * static_cast<size_t>(height), 0)};
-  const size_t row_bytes = 3 * static_cast<size_t>(image.width);
-  for (int y = 0; y < image.height; ++y) {
-    const uint8_t* from = image.pixels.data() + static_cast<size_t>(y) * row_bytes;
-    std::copy_n(from, row_bytes,
-                out.pixels.data() + 3 * (static_cast<size_t>(y + top) * static_cast<size_t>(width) +
-                                         static_cast<size_t>(left)));
-  }
-  return out;
-}
-
 // Where a center crop to `target` of a side of `size` takes from, and where that lands when the side is too
 // short.
 struct CropSpan {
@@ -80,7 +66,7 @@ absl::StatusOr<ClipImageProcessor> ClipImageProcessor::Parse(const Fields& field
   if (pad) return fields.Unsupported("do_pad", "true", "false");
   REIN_ASSIGN_OR_RETURN(processor.resample_, ParseResample(fields, Resample::kBicubic));
   REIN_RETURN_IF_ERROR(processor.ParseSizes(fields));
-  REIN_ASSIGN_OR_RETURN(processor.normalization_, Normalization::Parse(fields, kClipMean, kClipDeviation));
+  REIN_ASSIGN_OR_RETURN(processor.tables_, ParseNormalization(fields, kClipMean, kClipDeviation));
   return processor;
 }
 
@@ -109,15 +95,15 @@ absl::StatusOr<data::RgbImage> ClipImageProcessor::ResizeAndCrop(const data::Rgb
   const Window window{cast(columns.from), cast(rows.from), cast(columns.count), cast(rows.count)};
   data::RgbImage resized = ResizeWindow(image, cast(width), cast(height), resample_, window);
   if (!crop_ || (columns.count == crop_width_ && rows.count == crop_height_)) return resized;
-  return Paste(resized, cast(crop_width_), cast(crop_height_), cast(columns.to), cast(rows.to));
+  return Paste(resized, {crop_height_, crop_width_}, columns.to, rows.to);
 }
 
-absl::StatusOr<at::Tensor> ClipImageProcessor::Process(const data::RgbImage& image) const {
+absl::StatusOr<ProcessedImage> ClipImageProcessor::Process(const data::RgbImage& image) const {
   REIN_RETURN_IF_ERROR(CheckImage(image));
   REIN_ASSIGN_OR_RETURN(const data::RgbImage ready, ResizeAndCrop(image));
-  at::Tensor pixels = at::empty({1, 3, ready.height, ready.width}, at::kFloat);
-  normalization_.Write(ready, {.columns = ready.width, .rows = ready.height}, pixels.data_ptr<float>());
-  return pixels;
+  at::Tensor levels = at::empty({1, 3, ready.height, ready.width}, at::kByte);
+  WritePlanes(ready, {.columns = ready.width, .rows = ready.height}, levels.data_ptr<uint8_t>());
+  return ProcessedImage{.pixels = std::move(levels), .tables = tables_};
 }
 
 }  // namespace rein::models

@@ -1,8 +1,6 @@
 // The CLIP image processor: resize as PIL does, center crop, rescale, normalise.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 
 #include "absl/status/statusor.h"
@@ -10,6 +8,7 @@
 #include "models/image/pixels.h"
 #include "models/image/resample.h"
 #include "models/json.h"
+#include "models/processed_image.h"
 
 namespace rein::models {
 
@@ -19,8 +18,9 @@ class ClipImageProcessor {
   // UNIMPLEMENTED.
   static absl::StatusOr<ClipImageProcessor> Parse(const Fields& fields);
 
-  // float32 [1, 3, height, width]. Errors: INVALID_ARGUMENT (empty or extreme image).
-  absl::StatusOr<at::Tensor> Process(const data::RgbImage& image) const;
+  // pixels: levels [1, 3, height, width]; feature_count and grid are the model's matter. Errors:
+  // INVALID_ARGUMENT (empty or extreme image).
+  absl::StatusOr<ProcessedImage> Process(const data::RgbImage& image) const;
 
   // Size of the result when it does not depend on the picture, else 0.
   int64_t output_height() const { return crop_ ? crop_height_ : resized_height_; }
@@ -42,7 +42,7 @@ class ClipImageProcessor {
   int64_t resized_height_ = 0, resized_width_ = 0;  // pixels
   int64_t crop_height_ = 224, crop_width_ = 224;    // pixels
   Resample resample_ = Resample::kBicubic;
-  Normalization normalization_;
+  at::Tensor tables_;  // of ProcessedImage
 };
 
 }  // namespace rein::models

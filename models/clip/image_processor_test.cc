@@ -29,10 +29,10 @@ TEST_P(EveryPreprocessor, GivesThePixelsOfTransformers) {
   int compared = 0;
   for (const auto& [name, picture] : tensors) {
     if (!name.starts_with("picture.")) continue;
-    const auto pixels = processor->Process(ToImage(picture));
-    ASSERT_TRUE(pixels.ok()) << pixels.status();
+    const auto image = processor->Process(ToImage(picture));
+    ASSERT_TRUE(image.ok()) << image.status();
     // One level of 255 differs by more than a hundred times this bound.
-    EXPECT_LT(MaxDifference((*pixels)[0], tensors.at(GetParam() + name.substr(7))), 1e-5) << name;
+    EXPECT_LT(MaxDifference(Numbers({*image})[0], tensors.at(GetParam() + name.substr(7))), 1e-5) << name;
     ++compared;
   }
   EXPECT_EQ(compared, 12);
@@ -54,9 +54,9 @@ TEST(ClipImageProcessor, HandlesExtremePictures) {
   const auto processor = Parse({{"size", 336}, {"crop_size", 336}});
   ASSERT_TRUE(processor.ok());
   const data::RgbImage thin{1, 40'000, data::Pixels(120'000, 128)};
-  const auto pixels = processor->Process(thin);
-  ASSERT_TRUE(pixels.ok()) << pixels.status();
-  EXPECT_EQ(pixels->sizes(), (at::IntArrayRef{1, 3, 336, 336}));
+  const auto image = processor->Process(thin);
+  ASSERT_TRUE(image.ok()) << image.status();
+  EXPECT_EQ(image->pixels.sizes(), (at::IntArrayRef{1, 3, 336, 336}));
   const data::RgbImage thinner{1, 65'536, data::Pixels(3 * 65'536, 128)};
   ExpectError(processor->Process(thinner).status(), StatusCode::kInvalidArgument, {"1 x 65536", "thin"});
   ExpectError(processor->Process({}).status(), StatusCode::kInvalidArgument, {"0 x 0"});

@@ -51,14 +51,12 @@ at::Tensor Idefics3Model::Connect(const at::Tensor& states) const {
 
 std::vector<ImageFeatures> Idefics3Model::EncodeImages(absl::Span<const ProcessedImage> images) {
   if (images.empty()) return {};
-  std::vector<at::Tensor> frames;
   std::vector<int64_t> counts;
   for (const ProcessedImage& image : images) {
     CheckFrames(image, images[0].pixels.size(-1));
-    frames.push_back(image.pixels);
     counts.push_back(image.pixels.size(0));
   }
-  const at::Tensor connected = Connect(tower_.Encode(at::cat(frames).to(device())));
+  const at::Tensor connected = Connect(tower_.Encode(Numbers(images, device())));
   std::vector<ImageFeatures> features;
   for (const at::Tensor& picture : connected.split_with_sizes(counts)) {
     ImageFeatures& added = features.emplace_back(ImageFeatures{.features = picture.flatten(0, 1)});

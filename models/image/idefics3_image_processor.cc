@@ -84,8 +84,7 @@ absl::StatusOr<Idefics3ImageProcessor> Idefics3ImageProcessor::Parse(const Field
   if (fields.Has("max_image_size") && !frame.Has("longest_edge"))
     return fields.Error("max_image_size", "needs longest_edge");
   REIN_ASSIGN_OR_RETURN(processor.side_, frame.Int("longest_edge", 364, 1, kMaxSide));
-  REIN_ASSIGN_OR_RETURN(processor.normalization_,
-                        Normalization::Parse(fields, {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}));
+  REIN_ASSIGN_OR_RETURN(processor.tables_, ParseNormalization(fields, {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}));
   return processor;
 }
 
@@ -116,17 +115,19 @@ absl::StatusOr<ProcessedImage> Idefics3ImageProcessor::Process(const data::RgbIm
     columns = one ? 0 : size.width / side_;
   }
   const int64_t frames = rows * columns + 1, values = 3 * side_ * side_;
-  at::Tensor pixels = at::empty({frames, 3, side_, side_}, at::kFloat);
-  float* cursor = pixels.data_ptr<float>();
+  at::Tensor pixels = at::empty({frames, 3, side_, side_}, at::kByte);
+  uint8_t* cursor = pixels.data_ptr<uint8_t>();
   const int side = static_cast<int>(side_);
   for (int64_t tile = 0; tile < rows * columns; ++tile, cursor += values) {
     const Window window{static_cast<int>(tile % columns) * side, static_cast<int>(tile / columns) * side,
                         side, side};
-    normalization_.Write(picture, window, cursor);
+    WritePlanes(picture, window, cursor);
   }
-  normalization_.Write(resize(picture, {side_, side_}), {.columns = side, .rows = side}, cursor);
-  return ProcessedImage{
-      .pixels = std::move(pixels), .feature_count = frames * frame_features_, .grid = {rows, columns, 0}};
+  WritePlanes(resize(picture, {side_, side_}), {.columns = side, .rows = side}, cursor);
+  return ProcessedImage{.pixels = std::move(pixels),
+                        .feature_count = frames * frame_features_,
+                        .grid = {rows, columns, 0},
+                        .tables = tables_};
 }
 
 }  // namespace rein::models

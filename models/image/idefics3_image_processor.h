@@ -19,7 +19,7 @@ class Idefics3ImageProcessor {
   // UNIMPLEMENTED.
   static absl::StatusOr<Idefics3ImageProcessor> Parse(const Fields& fields, int64_t frame_features);
 
-  // pixels: float32 [frames, 3, side, side], tiles row by row and the whole picture last. grid: {rows,
+  // pixels: levels [frames, 3, side, side], tiles row by row and the whole picture last. grid: {rows,
   // columns, 0} of tiles, {0, 0, 0} where there is only the whole picture. feature_count: frame_features a
   // frame. Errors: INVALID_ARGUMENT (empty or extreme image).
   absl::StatusOr<ProcessedImage> Process(const data::RgbImage& image) const;
@@ -36,7 +36,7 @@ class Idefics3ImageProcessor {
   int64_t side_ = 364;
   int64_t frame_features_ = 0;
   Resample resample_ = Resample::kLanczos;
-  Normalization normalization_;
+  at::Tensor tables_;  // of ProcessedImage
 };
 
 }  // namespace rein::models

@@ -57,7 +57,7 @@ TEST(ImageProcessors, GiveThePixelsOfTransformers) {
                 result["grid"].get<std::vector<int64_t>>());
       EXPECT_EQ(image->feature_count, ExpectedFeatures(kind, result, *image)) << key;
       const at::Tensor& expected = tensors.at(key);
-      EXPECT_LT(MaxDifference(Sample(image->pixels, expected.numel()), expected), 1e-5) << key;
+      EXPECT_LT(MaxDifference(Sample(Numbers({*image}), expected.numel()), expected), 1e-5) << key;
       ++compared;
     }
   }

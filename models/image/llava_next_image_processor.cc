@@ -12,15 +12,7 @@ namespace {
 
 // `image` in the middle of a black picture of `size`; what is left over goes to the right and the bottom.
 data::RgbImage Center(const data::RgbImage& image, Resolution size) {
-  const auto width = static_cast<size_t>(size.width), height = static_cast<size_t>(size.height);
-  data::RgbImage out{static_cast<int>(width), static_cast<int>(height), data::Pixels(3 * width * height, 0)};
-  const auto columns = static_cast<size_t>(image.width), rows = static_cast<size_t>(image.height);
-  const size_t left = (width - columns) / 2, top = (height - rows) / 2;
-  for (size_t y = 0; y < rows; ++y) {
-    std::copy_n(image.pixels.data() + 3 * y * columns, 3 * columns,
-                out.pixels.data() + 3 * ((top + y) * width + left));
-  }
-  return out;
+  return Paste(image, size, (size.width - image.width) / 2, (size.height - image.height) / 2);
 }
 
 }  // namespace
@@ -30,7 +22,8 @@ absl::Status LlavaNextImageProcessor::CheckTile(const Fields& fields) const {
   const int64_t side = tiling_.tile_side;
   const data::RgbImage tile{static_cast<int>(side), static_cast<int>(side),
                             data::Pixels(static_cast<size_t>(3 * side * side), 0)};
-  REIN_ASSIGN_OR_RETURN(const at::Tensor pixels, clip_.Process(tile));
+  REIN_ASSIGN_OR_RETURN(const ProcessedImage processed, clip_.Process(tile));
+  const at::Tensor& pixels = processed.pixels;
   if (pixels.size(2) == side && pixels.size(3) == side) return absl::OkStatus();
   return fields.Unsupported("size",
                             absl::StrCat("(tiles come out as ", pixels.size(2), " x ", pixels.size(3), ")"),
@@ -71,9 +64,10 @@ absl::StatusOr<ProcessedImage> LlavaNextImageProcessor::Process(const data::RgbI
                                   : Resolution{clip_.resized_height(), clip_.resized_width()};
   const data::RgbImage padded = Center(resize(FitInside(original, best)), best);
   const int64_t count = tiles.height * tiles.width;
-  at::Tensor pixels = at::empty({1 + count, 3, tile_side, tile_side}, at::kFloat);
+  at::Tensor pixels = at::empty({1 + count, 3, tile_side, tile_side}, at::kByte);
   const int side = static_cast<int>(tile_side);
-  REIN_ASSIGN_OR_RETURN(const at::Tensor first, clip_.Process(resize(whole)));
+  REIN_ASSIGN_OR_RETURN(const ProcessedImage small, clip_.Process(resize(whole)));
+  const at::Tensor& first = small.pixels;
   if (first.size(2) != tile_side || first.size(3) != tile_side) {
     return absl::InvalidArgumentError(absl::StrCat("the whole picture comes out as ", first.size(2), " x ",
                                                    first.size(3), ", tiles as ", side, " x ", side,
@@ -83,12 +77,13 @@ absl::StatusOr<ProcessedImage> LlavaNextImageProcessor::Process(const data::RgbI
   for (int64_t tile = 0; tile < count; ++tile) {
     const Window window{static_cast<int>(tile % tiles.width) * side,
                         static_cast<int>(tile / tiles.width) * side, side, side};
-    REIN_ASSIGN_OR_RETURN(const at::Tensor part, clip_.Process(Crop(padded, window)));
-    pixels[tile + 1].copy_(part[0]);
+    REIN_ASSIGN_OR_RETURN(const ProcessedImage part, clip_.Process(Crop(padded, window)));
+    pixels[tile + 1].copy_(part.pixels[0]);
   }
   return ProcessedImage{.pixels = std::move(pixels),
                         .feature_count = base_features_ + tiling_.Features(original).count(),
-                        .grid = {original.height, original.width, 0}};
+                        .grid = {original.height, original.width, 0},
+                        .tables = small.tables};
 }
 
 }  // namespace rein::models

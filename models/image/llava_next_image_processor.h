@@ -21,7 +21,7 @@ class LlavaNextImageProcessor {
   static absl::StatusOr<LlavaNextImageProcessor> Parse(const Fields& fields, int64_t patch_size,
                                                        int64_t base_features);
 
-  // pixels: float32 [1 + tiles, 3, side, side], the whole picture first, then tiles row by row.
+  // pixels: levels [1 + tiles, 3, side, side], the whole picture first, then tiles row by row.
   // grid: {height, width, 0} of the original picture, which the model needs to unpad; feature_count has the
   // newlines. Errors: INVALID_ARGUMENT (empty or extreme image).
   absl::StatusOr<ProcessedImage> Process(const data::RgbImage& image) const;

@@ -1,5 +1,7 @@
 #include "models/image/pixels.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -50,8 +52,8 @@ absl::StatusOr<Resample> ParseResample(const Fields& fields, Resample fallback) 
   return static_cast<Resample>(resample);
 }
 
-absl::StatusOr<Normalization> Normalization::Parse(const Fields& fields, const std::vector<double>& mean,
-                                                   const std::vector<double>& deviation) {
+absl::StatusOr<at::Tensor> ParseNormalization(const Fields& fields, const std::vector<double>& mean,
+                                              const std::vector<double>& deviation) {
   REIN_ASSIGN_OR_RETURN(const bool rescale, fields.Bool("do_rescale", true));
   REIN_ASSIGN_OR_RETURN(const double factor, fields.Number("rescale_factor", 1.0 / 255.0, 0, 1));
   REIN_ASSIGN_OR_RETURN(const bool normalize, fields.Bool("do_normalize", true));
@@ -62,29 +64,39 @@ absl::StatusOr<Normalization> Normalization::Parse(const Fields& fields, const s
   for (double value : deviations) {
     if (!(value > 0)) return fields.Error("image_std", "must be above 0");
   }
-  Normalization normalization;
+  at::Tensor tables = at::empty({3, 256}, at::kFloat);
+  float* cursor = tables.data_ptr<float>();
   for (size_t c = 0; c < 3; ++c) {
     for (int level = 0; level < 256; ++level) {
       const double value = rescale ? level * factor : level;
-      normalization.tables_.push_back(
-          static_cast<float>(normalize ? (value - means[c]) / deviations[c] : value));
+      *cursor++ = static_cast<float>(normalize ? (value - means[c]) / deviations[c] : value);
     }
   }
-  return normalization;
+  return tables;
 }
 
-void Normalization::Write(const data::RgbImage& image, const Window& window, float* planes) const {
+data::RgbImage Paste(const data::RgbImage& image, Resolution size, int64_t left, int64_t top) {
+  const auto width = static_cast<size_t>(size.width), height = static_cast<size_t>(size.height);
+  data::RgbImage out{static_cast<int>(width), static_cast<int>(height), data::Pixels(3 * width * height, 0)};
+  const auto columns = static_cast<size_t>(image.width), rows = static_cast<size_t>(image.height);
+  for (size_t y = 0; y < rows; ++y) {
+    std::copy_n(image.pixels.data() + 3 * y * columns, 3 * columns,
+                out.pixels.data() + 3 * ((static_cast<size_t>(top) + y) * width + static_cast<size_t>(left)));
+  }
+  return out;
+}
+
+void WritePlanes(const data::RgbImage& image, const Window& window, uint8_t* planes) {
   const auto columns = static_cast<size_t>(window.columns), rows = static_cast<size_t>(window.rows);
-  const float *red = table(0), *green = table(1), *blue = table(2);
   for (size_t y = 0; y < rows; ++y) {
     const size_t from = (static_cast<size_t>(window.top) + y) * static_cast<size_t>(image.width) +
                         static_cast<size_t>(window.left);
     const uint8_t* pixel = image.pixels.data() + 3 * from;
-    float* out = planes + y * columns;
+    uint8_t* out = planes + y * columns;
     for (size_t x = 0; x < columns; ++x, pixel += 3) {
-      out[x] = red[pixel[0]];
-      out[x + rows * columns] = green[pixel[1]];
-      out[x + 2 * rows * columns] = blue[pixel[2]];
+      out[x] = pixel[0];
+      out[x + rows * columns] = pixel[1];
+      out[x + 2 * rows * columns] = pixel[2];
     }
   }
 }

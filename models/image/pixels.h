@@ -1,5 +1,7 @@
-// What every image processor shares: checks, settings, and the step from levels to numbers.
+// What every image processor shares: checks, settings, and levels in planes.
 #pragma once
+
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <string>
@@ -8,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "data/image.h"
+#include "models/image/any_resolution.h"
 #include "models/image/resample.h"
 #include "models/json.h"
 
@@ -27,22 +30,16 @@ absl::Status CheckProcessorType(const Fields& fields, absl::Span<const char* con
 // "resample". Errors: INVALID_ARGUMENT, UNIMPLEMENTED.
 absl::StatusOr<Resample> ParseResample(const Fields& fields, Resample fallback);
 
-// (level * factor - mean) / deviation for each channel.
-class Normalization {
- public:
-  // Reads do_rescale, rescale_factor, do_normalize, image_mean and image_std. Errors: INVALID_ARGUMENT.
-  static absl::StatusOr<Normalization> Parse(const Fields& fields, const std::vector<double>& mean,
-                                             const std::vector<double>& deviation);
+// What levels 0 to 255 of each channel become, (level * factor - mean) / deviation: float32 [3, 256]. Reads
+// do_rescale, rescale_factor, do_normalize, image_mean and image_std. Errors: INVALID_ARGUMENT.
+absl::StatusOr<at::Tensor> ParseNormalization(const Fields& fields, const std::vector<double>& mean,
+                                              const std::vector<double>& deviation);
 
-  // What levels 0 to 255 of a channel become: 256 numbers.
-  const float* table(size_t channel) const { return tables_.data() + 256 * channel; }
+// `image` with its corner at (left, top) of a black picture of `size`, into which it must fit.
+data::RgbImage Paste(const data::RgbImage& image, Resolution size, int64_t left, int64_t top);
 
-  // `window` of `image` as three planes, red first: float [3, window.rows, window.columns].
-  void Write(const data::RgbImage& image, const Window& window, float* planes) const;
-
- private:
-  std::vector<float> tables_;  // [3, 256]
-};
+// `window` of `image` as three planes, red first: [3, window.rows, window.columns].
+void WritePlanes(const data::RgbImage& image, const Window& window, uint8_t* planes);
 
 // OpenAI's CLIP, which most families took over.
 inline const std::vector<double> kClipMean = {0.48145466, 0.4578275, 0.40821073};

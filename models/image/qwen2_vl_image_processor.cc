@@ -70,7 +70,7 @@ absl::StatusOr<Qwen2VlImageProcessor> Qwen2VlImageProcessor::Parse(const Fields&
   REIN_ASSIGN_OR_RETURN(processor.temporal_patch_size_, fields.Int("temporal_patch_size", 2, 1, 16));
   REIN_ASSIGN_OR_RETURN(processor.merge_size_, fields.Int("merge_size", 2, 1, 16));
   REIN_RETURN_IF_ERROR(processor.ParsePixels(fields));
-  REIN_ASSIGN_OR_RETURN(processor.normalization_, Normalization::Parse(fields, kClipMean, kClipDeviation));
+  REIN_ASSIGN_OR_RETURN(processor.tables_, ParseNormalization(fields, kClipMean, kClipDeviation));
   return processor;
 }
 
@@ -90,17 +90,16 @@ absl::StatusOr<data::RgbImage> Qwen2VlImageProcessor::ToFittingSize(const data::
 
 // `row` and `column` count patches.
 void Qwen2VlImageProcessor::WritePatch(const data::RgbImage& image, int64_t row, int64_t column,
-                                       float* values) const {
+                                       uint8_t* levels) const {
   const auto side = static_cast<size_t>(patch_size_), times = static_cast<size_t>(temporal_patch_size_);
   const size_t stride = 3 * static_cast<size_t>(image.width);
   const uint8_t* corner =
       image.pixels.data() + static_cast<size_t>(row) * side * stride + 3 * static_cast<size_t>(column) * side;
   for (size_t c = 0; c < 3; ++c) {
-    const float* table = normalization_.table(c);
-    float* plane = values + c * times * side * side;
+    uint8_t* plane = levels + c * times * side * side;
     for (size_t y = 0; y < side; ++y) {
       const uint8_t* pixel = corner + y * stride + c;
-      for (size_t x = 0; x < side; ++x, pixel += 3) plane[y * side + x] = table[*pixel];
+      for (size_t x = 0; x < side; ++x, pixel += 3) plane[y * side + x] = *pixel;
     }
     for (size_t t = 1; t < times; ++t) std::copy_n(plane, side * side, plane + t * side * side);
   }
@@ -111,8 +110,8 @@ absl::StatusOr<ProcessedImage> Qwen2VlImageProcessor::Process(const data::RgbIma
   REIN_ASSIGN_OR_RETURN(const data::RgbImage ready, ToFittingSize(image));
   const int64_t rows = ready.height / patch_size_, columns = ready.width / patch_size_;
   const int64_t values = 3 * temporal_patch_size_ * patch_size_ * patch_size_;
-  at::Tensor pixels = at::empty({rows * columns, values}, at::kFloat);
-  float* cursor = pixels.data_ptr<float>();
+  at::Tensor pixels = at::empty({rows * columns, values}, at::kByte);
+  uint8_t* cursor = pixels.data_ptr<uint8_t>();
   const int64_t merged = merge_size_ * merge_size_;
   for (int64_t square = 0; square < rows * columns / merged; ++square) {
     const int64_t top = square / (columns / merge_size_) * merge_size_;
@@ -120,8 +119,10 @@ absl::StatusOr<ProcessedImage> Qwen2VlImageProcessor::Process(const data::RgbIma
     for (int64_t patch = 0; patch < merged; ++patch, cursor += values)
       WritePatch(ready, top + patch / merge_size_, left + patch % merge_size_, cursor);
   }
-  return ProcessedImage{
-      .pixels = std::move(pixels), .feature_count = rows * columns / merged, .grid = {1, rows, columns}};
+  return ProcessedImage{.pixels = std::move(pixels),
+                        .feature_count = rows * columns / merged,
+                        .grid = {1, rows, columns},
+                        .tables = tables_};
 }
 
 }  // namespace rein::models

@@ -23,7 +23,7 @@ class Qwen2VlImageProcessor {
   // UNIMPLEMENTED.
   static absl::StatusOr<Qwen2VlImageProcessor> Parse(const Fields& fields);
 
-  // pixels: float32 [patches, 3 * temporal_patch_size * patch_size^2], squares of merge_size^2 patches end to
+  // pixels: levels [patches, 3 * temporal_patch_size * patch_size^2], squares of merge_size^2 patches end to
   // end, each patch as (channel, time, y, x). grid: {1, patches down, patches across}; feature_count:
   // patches / merge_size^2. Errors: INVALID_ARGUMENT (empty, extreme, or of no fitting size).
   absl::StatusOr<ProcessedImage> Process(const data::RgbImage& image) const;
@@ -35,13 +35,13 @@ class Qwen2VlImageProcessor {
  private:
   absl::Status ParsePixels(const Fields& fields);
   absl::StatusOr<data::RgbImage> ToFittingSize(const data::RgbImage& image) const;
-  void WritePatch(const data::RgbImage& image, int64_t row, int64_t column, float* values) const;
+  void WritePatch(const data::RgbImage& image, int64_t row, int64_t column, uint8_t* levels) const;
 
   bool resize_ = true;
   int64_t min_pixels_ = 56 * 56, max_pixels_ = 28 * 28 * 1280;
   int64_t patch_size_ = 14, temporal_patch_size_ = 2, merge_size_ = 2;
   Resample resample_ = Resample::kBicubic;
-  Normalization normalization_;
+  at::Tensor tables_;  // of ProcessedImage
 };
 
 }  // namespace rein::models

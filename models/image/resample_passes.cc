@@ -154,10 +154,16 @@ void ResizeColumnsVector([[maybe_unused]] const data::RgbImage& image, [[maybe_u
   std::vector<size_t> offsets;
   const std::vector<TapQuad> quads = QuadsOf(columns, &offsets);
   const size_t row_bytes = 3 * static_cast<size_t>(image.width);
-  std::vector<uint8_t> row(row_bytes + kSlack);
+  std::vector<uint8_t> last_rows(row_bytes + kSlack);
   for (int y = span.first; y < span.last; ++y, output += 3 * columns.size()) {
-    std::copy_n(image.pixels.data() + static_cast<size_t>(y) * row_bytes, row_bytes, row.data());
-    ResizeRowVector(columns, quads, offsets, row.data(), first_column, output);
+    const size_t begin = static_cast<size_t>(y) * row_bytes;
+    const uint8_t* row = image.pixels.data() + begin;
+    // Behind the others there is more of the picture.
+    if (begin + row_bytes + kSlack > image.pixels.size()) {
+      std::copy_n(row, row_bytes, last_rows.data());
+      row = last_rows.data();
+    }
+    ResizeRowVector(columns, quads, offsets, row, first_column, output);
   }
 #endif
 }

@@ -24,9 +24,7 @@ absl::StatusOr<std::unique_ptr<DecoderModel>> LlavaModel::Make(Origin origin) {
 
 std::vector<ImageFeatures> LlavaModel::EncodeImages(absl::Span<const ProcessedImage> images) {
   if (images.empty()) return {};
-  std::vector<at::Tensor> pixels;
-  for (const ProcessedImage& image : images) pixels.push_back(image.pixels);
-  const at::Tensor encoded = vision_.Encode(at::cat(pixels).to(device()));
+  const at::Tensor encoded = vision_.Encode(Numbers(images, device()));
   std::vector<ImageFeatures> features;
   for (at::Tensor& picture : encoded.unbind(0)) features.push_back({.features = std::move(picture)});
   return features;

@@ -37,8 +37,9 @@ absl::StatusOr<std::unique_ptr<Processor>> LlavaProcessor::Load(const std::files
 }
 
 absl::StatusOr<ProcessedImage> LlavaProcessor::ProcessImage(const data::RgbImage& image) const {
-  REIN_ASSIGN_OR_RETURN(at::Tensor pixels, images_.Process(image));
-  return ProcessedImage{.pixels = std::move(pixels), .feature_count = feature_count_};
+  REIN_ASSIGN_OR_RETURN(ProcessedImage processed, images_.Process(image));
+  processed.feature_count = feature_count_;
+  return processed;
 }
 
 absl::StatusOr<std::string> LlavaProcessor::RenderPrompt(absl::string_view question, size_t images) const {

@@ -45,14 +45,12 @@ void LlavaNextModel::CheckTiles(const ProcessedImage& image) const {
 
 std::vector<ImageFeatures> LlavaNextModel::EncodeImages(absl::Span<const ProcessedImage> images) {
   if (images.empty()) return {};
-  std::vector<at::Tensor> pixels;
   std::vector<int64_t> counts;
   for (const ProcessedImage& image : images) {
     CheckTiles(image);
-    pixels.push_back(image.pixels);
     counts.push_back(image.pixels.size(0));
   }
-  const at::Tensor encoded = vision_.Encode(at::cat(pixels).to(device()));
+  const at::Tensor encoded = vision_.Encode(Numbers(images, device()));
   std::vector<ImageFeatures> features;
   for (const at::Tensor& tiles : encoded.split_with_sizes(counts)) {
     const ProcessedImage& image = images[features.size()];

@@ -44,16 +44,14 @@ void Qwen2VlModel::CheckPatches(const ProcessedImage& image) const {
 
 std::vector<ImageFeatures> Qwen2VlModel::EncodeImages(absl::Span<const ProcessedImage> images) {
   if (images.empty()) return {};
-  std::vector<at::Tensor> patches;
   std::vector<PatchGrid> grids;
   std::vector<int64_t> counts;
   for (const ProcessedImage& image : images) {
     CheckPatches(image);
-    patches.push_back(image.pixels);
     grids.push_back(GridOf(image.grid));
     counts.push_back(grids.back().patches() / (config_.vision.merge_size * config_.vision.merge_size));
   }
-  const at::Tensor encoded = tower_.Encode(at::cat(patches).to(device()), grids);
+  const at::Tensor encoded = tower_.Encode(Numbers(images, device()), grids);
   std::vector<ImageFeatures> features;
   for (at::Tensor& picture : encoded.split_with_sizes(counts)) {
     ImageFeatures& added = features.emplace_back(ImageFeatures{.features = std::move(picture)});

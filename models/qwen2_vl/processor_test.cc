@@ -34,7 +34,7 @@ TEST(Qwen2VlProcessor, GivesThePromptsOfTransformers) {
 
 TEST(Qwen2VlProcessor, GivesThePatchesOfTransformers) {
   const auto pictures = Processed(*LoadFixture(), 2);
-  const at::Tensor ours = at::cat({pictures[0].pixels, pictures[1].pixels});
+  const at::Tensor ours = Numbers(pictures);
   EXPECT_LT(MaxDifference(ours, ReadAsMap(Fixture(kFolder) / "pictures.safetensors").at("pixels")), 1e-5);
 }
 
