@@ -18,6 +18,7 @@
 #include "actors/reference/reference_role.h"
 #include "actors/rollout/rollout_role.h"
 #include "actors/scorer/scorer_role.h"
+#include "base/heap.h"
 #include "base/lifeline.h"
 #include "base/log_line.h"
 #include "base/openmp.h"
@@ -138,6 +139,7 @@ absl::Status RunActor(const Flags& flags) {
 
 int main(int argc, char** argv) {
   rein::MakeProductsRepeatable();
+  rein::UseHugePages();
   int exit_status = 2;
   const absl::StatusOr<rein::Flags> flags = rein::ParseFlags(argc, argv, exit_status);
   if (!flags.ok()) return exit_status;

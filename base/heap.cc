@@ -2,6 +2,8 @@
 
 #include <malloc.h>
 
+#include <cstdlib>
+
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 
@@ -28,5 +30,7 @@ LargeBlocksApart::~LargeBlocksApart() {
   mallopt(M_MMAP_THRESHOLD, kUsualBytes);
   mallopt(M_TRIM_THRESHOLD, kKeptBytes);
 }
+
+void UseHugePages() { setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0); }
 
 }  // namespace rein

@@ -1,4 +1,4 @@
-// How the heap of this process gives memory back.
+// How this process takes memory and gives it back.
 #pragma once
 
 namespace rein {
@@ -16,5 +16,10 @@ class LargeBlocksApart {
   LargeBlocksApart(const LargeBlocksApart&) = delete;
   LargeBlocksApart& operator=(const LargeBlocksApart&) = delete;
 };
+
+// LibTorch asks for huge pages for tensors of 2 MiB and more on the CPU (THP_MEM_ALLOC_ENABLE=1), in this
+// process and its children, unless the user has set the variable: one page fault instead of 512. To be called
+// before the first tensor.
+void UseHugePages();
 
 }  // namespace rein

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,17 @@ TEST(LargeBlocksApart, ComeFromTheHeapAfterwards) {
     EXPECT_EQ(mapped_blocks(), before + 1);
   }
   EXPECT_EQ(mapped_blocks(), before);
+}
+
+TEST(UseHugePages, LeavesTheUsersChoice) {
+  const char* name = "THP_MEM_ALLOC_ENABLE";
+  unsetenv(name);
+  UseHugePages();
+  EXPECT_STREQ(getenv(name), "1");
+  setenv(name, "0", /*overwrite=*/1);
+  UseHugePages();
+  EXPECT_STREQ(getenv(name), "0");
+  unsetenv(name);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/heap.h"
 #include "bench/inputs.h"
 #include "bench/llava_folder.h"
 #include "bench/model_folder.h"
@@ -57,6 +58,7 @@ bool Take(absl::string_view argument, Flags& flags) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  rein::UseHugePages();  // as rein-actor and rein-models
   Flags flags;
   std::vector<char*> left = {argv[0]};
   for (int i = 1; i < argc; ++i) {
