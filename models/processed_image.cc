@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace rein::models {
@@ -15,19 +16,26 @@ int64_t PlaneOf(const at::Tensor& pixels) { return pixels[0].numel() / 3; }
 
 bool AreLevels(const ProcessedImage& image) { return image.pixels.scalar_type() == at::kByte; }
 
-void CheckAlike(absl::Span<const ProcessedImage> images) {
-  const ProcessedImage& first = images[0];
+void Check(absl::Span<const ProcessedImage> images) {
+  TORCH_CHECK(!images.empty(), "no picture");
+  const at::Tensor& first = images[0].pixels;
   for (const ProcessedImage& image : images) {
-    TORCH_CHECK(AreLevels(image) == AreLevels(first) && image.tables.is_same(first.tables),
-                "pictures of several image processors in one batch");
-    TORCH_CHECK(image.pixels.sizes().slice(1) == first.pixels.sizes().slice(1), "pixels of shape ",
-                image.pixels.sizes(), " beside ", first.pixels.sizes(), "; all but the first must agree");
+    const at::Tensor& pixels = image.pixels;
+    TORCH_CHECK(pixels.sizes().slice(1) == first.sizes().slice(1), "pixels of shape ", pixels.sizes(),
+                " beside ", first.sizes(), "; all sizes but the first must agree");
     if (!AreLevels(image)) continue;
     TORCH_CHECK(image.tables.sizes() == at::IntArrayRef({3, 256}), "tables of shape ", image.tables.sizes(),
                 "; [3, 256] is needed");
-    TORCH_CHECK(image.pixels[0].numel() % 3 == 0, "pixels of shape ", image.pixels.sizes(),
+    TORCH_CHECK(pixels.numel() > 0 && pixels[0].numel() % 3 == 0, "pixels of shape ", pixels.sizes(),
                 "; three channels are needed");
   }
+}
+
+// Of one image processor, or numbers all.
+bool AreAlike(absl::Span<const ProcessedImage> images) {
+  return std::all_of(images.begin(), images.end(), [&](const ProcessedImage& image) {
+    return AreLevels(image) == AreLevels(images[0]) && image.tables.is_same(images[0].tables);
+  });
 }
 
 // `planes` of `plane` levels each; red, green and blue take turns.
@@ -71,12 +79,15 @@ at::Tensor LookUp(const at::Tensor& levels, const at::Tensor& tables) {
 }
 
 at::Tensor Numbers(absl::Span<const ProcessedImage> images, at::Device device) {
-  TORCH_CHECK(!images.empty(), "no picture");
-  CheckAlike(images);
+  Check(images);
+  std::vector<at::Tensor> pictures;
+  if (!AreAlike(images)) {
+    for (const ProcessedImage& image : images) pictures.push_back(Numbers({image}, device));
+    return at::cat(pictures);
+  }
   if (AreLevels(images[0]) && device.is_cpu()) return NumbersOnCpu(images);
-  std::vector<at::Tensor> pixels;
-  for (const ProcessedImage& image : images) pixels.push_back(image.pixels);
-  const at::Tensor all = at::cat(pixels).to(device);
+  for (const ProcessedImage& image : images) pictures.push_back(image.pixels);
+  const at::Tensor all = at::cat(pictures).to(device);
   return AreLevels(images[0]) ? LookUp(all, images[0].tables) : all;
 }
 

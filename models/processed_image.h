@@ -21,7 +21,7 @@ struct ProcessedImage {
 };
 
 // What the vision tower takes: the pixels of all pictures, end to end, as float32 on `device`. Levels travel
-// there as they are. Throws c10::Error when the pictures are of several processors or shapes.
+// there as they are. Throws c10::Error when there is no picture, or when shapes do not go together.
 at::Tensor Numbers(absl::Span<const ProcessedImage> images, at::Device device = at::kCPU);
 
 // levels: uint8 [rows, ...] on any device, tables: float32 [3, 256] -> float32 of the shape of `levels`.

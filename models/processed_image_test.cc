@@ -50,23 +50,27 @@ TEST(Numbers, LeavesNumbersAsTheyAre) {
   EXPECT_TRUE(at::equal(Numbers({one, two}), at::cat({one.pixels, two.pixels})));
 }
 
-TEST(Numbers, RefusesPicturesThatDoNotGoTogether) {
+TEST(Numbers, TakesPicturesOfSeveralProcessors) {
+  const ProcessedImage one = Levels({1, 3, 2, 2}, Tables(), 0), two = Levels({2, 3, 2, 2}, Tables() + 1, 0);
+  const ProcessedImage ready{.pixels = at::rand({1, 3, 2, 2})};
+  EXPECT_TRUE(at::equal(Numbers({one, two, ready}), at::cat({Expected(one), Expected(two), ready.pixels})));
+}
+
+TEST(Numbers, RefusesWhatDoesNotGoTogether) {
   const at::Tensor tables = Tables();
-  const ProcessedImage image = Levels({1, 3, 2, 2}, tables, 0);
-  const auto refuse = [&](const ProcessedImage& other, const char* text) {
+  const auto refuse = [](const std::vector<ProcessedImage>& images, const std::string& text) {
     try {
-      Numbers({image, other});
+      Numbers(images);
       ADD_FAILURE() << "no error about " << text;
     } catch (const c10::Error& error) {
       EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
     }
   };
-  refuse(Levels({1, 3, 2, 2}, Tables(), 0), "several image processors");
-  refuse({.pixels = at::rand({1, 3, 2, 2})}, "several image processors");
-  refuse(Levels({1, 3, 2, 3}, tables, 0), "[1, 3, 2, 3]");
-  EXPECT_THROW(Numbers({Levels({1, 4}, tables, 0)}), c10::Error);
-  EXPECT_THROW(Numbers({Levels({1, 3, 2, 2}, at::rand({3, 255}), 0)}), c10::Error);
-  EXPECT_THROW(Numbers({}), c10::Error);
+  refuse({}, "no picture");
+  refuse({Levels({1, 3, 2, 2}, tables, 0), Levels({1, 3, 2, 3}, tables, 0)}, "[1, 3, 2, 3]");
+  refuse({Levels({1, 4}, tables, 0)}, "three channels");
+  refuse({Levels({1, 3, 0, 2}, tables, 0)}, "three channels");
+  refuse({Levels({1, 3, 2, 2}, at::rand({3, 255}), 0)}, "[3, 255]");
 }
 
 }  // namespace
