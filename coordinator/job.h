@@ -80,6 +80,8 @@ class Job {
   absl::Status RunStep(int64_t step);
   void MakeRoom(transport::Stage stage);
   BatchRequest DrawPrompts(int64_t step);
+  // With at least one sample that can be used. Where the guard drops all, the next prompts are drawn.
+  absl::StatusOr<Batch> FillBatch(const LedgerKey& key);
   absl::Status PlanStep(const LedgerKey& key, const BatchRequest& request);
   absl::Status CloseStep(const LedgerKey& key, const ClosedTable& table, const Experience& experience);
   absl::Status CheckGap(const TrainOutcome& outcome);

@@ -1,4 +1,6 @@
 // One training step (docs/concepts.md, one step).
+#include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -24,6 +26,22 @@ nlohmann::json ToJson(const std::map<std::string, double>& metrics) { return met
 std::string DigestsOf(const v1::Prompt& prompt) {
   const auto append = [](std::string* text, const v1::ImageRef& image) { text->append(image.digest()); };
   return absl::StrJoin(prompt.images(), ",", append);
+}
+
+// How often a step draws prompts of which the guard leaves nothing.
+constexpr int kMostDraws = 16;
+
+bool OnlyVerdicts(const std::vector<DroppedSample>& dropped) {
+  return std::all_of(dropped.begin(), dropped.end(),
+                     [](const DroppedSample& sample) { return IsVerdictOfGuard(sample.reason); });
+}
+
+void Append(Batch drawn, Batch& batch) {
+  std::move(drawn.table.dropped.begin(), drawn.table.dropped.end(), std::back_inserter(batch.table.dropped));
+  batch.table.rows = std::move(drawn.table.rows);
+  batch.generate_seconds += drawn.generate_seconds;
+  batch.score_seconds += drawn.score_seconds;
+  batch.response_tokens += drawn.response_tokens;
 }
 
 }  // namespace
@@ -61,26 +79,41 @@ absl::Status Job::PlanStep(const LedgerKey& key, const BatchRequest& request) {
   return ledger_->Plan(key, planned);
 }
 
+absl::StatusOr<Batch> Job::FillBatch(const LedgerKey& key) {
+  Batch batch;
+  int draws = 0;
+  while (true) {
+    board_.SetPhase(v1::JOB_GENERATING);
+    MakeRoom(transport::Stage::kSampling);
+    const BatchRequest request = DrawPrompts(key.step);
+    REIN_RETURN_IF_ERROR(PlanStep(key, request));
+    REIN_ASSIGN_OR_RETURN(Batch drawn, RunBatch(*tools_, request, [this](const StepTable&) {
+                            board_.SetPhase(v1::JOB_SCORING);
+                          }));
+    cursor_ += request.prompts.size();
+    const bool only_verdicts = OnlyVerdicts(drawn.table.dropped);
+    Append(std::move(drawn), batch);
+    if (!batch.table.rows.empty()) return batch;
+    if (++draws == kMostDraws || !only_verdicts) break;
+    RecordEvent("filtered", absl::StrCat("the guard dropped every sample of ", request.prompts.size(),
+                                         " prompts of step ", key.step, "; the next ones are drawn"));
+  }
+  REIN_RETURN_IF_ERROR(ledger_->Close(key, {}, batch.table.dropped));
+  return absl::InvalidArgumentError(
+      absl::StrCat("no sample of step ", key.step, " could be used",
+                   draws < kMostDraws ? "" : absl::StrCat(", though prompts were drawn ", draws, " times"),
+                   "; the last reason: ", batch.table.dropped.back().reason));
+}
+
 absl::Status Job::RunStep(int64_t step) {
   const absl::Time started = absl::Now();
-  board_.SetPhase(v1::JOB_GENERATING);
-  MakeRoom(transport::Stage::kSampling);
   const LedgerKey key{epoch_, step};
-  const BatchRequest request = DrawPrompts(step);
-  REIN_RETURN_IF_ERROR(PlanStep(key, request));
-  REIN_ASSIGN_OR_RETURN(Batch batch, RunBatch(*tools_, request, [this](const StepTable&) {
-                          board_.SetPhase(v1::JOB_SCORING);
-                        }));
+  REIN_ASSIGN_OR_RETURN(Batch batch, FillBatch(key));
   for (ScoredRow& row : batch.table.rows) {
     row.category = prompts_->Row(*prompts_->RowOf(row.sample.prompt_id())).category();
   }
   nlohmann::json seconds = {{"generate", batch.generate_seconds}, {"score", batch.score_seconds}};
   const absl::Time scored = absl::Now();
-  if (batch.table.rows.empty()) {
-    REIN_RETURN_IF_ERROR(ledger_->Close(key, {}, batch.table.dropped));
-    return absl::InvalidArgumentError(absl::StrCat(
-        "no sample of step ", step, " could be used; the last reason: ", batch.table.dropped.back().reason));
-  }
   std::vector<v1::Sample> canary;
   for (const ScoredRow& row : batch.table.rows) canary.push_back(row.sample);
   swapper_->SetCanary(std::move(canary));
@@ -102,7 +135,6 @@ absl::Status Job::RunStep(int64_t step) {
   REIN_RETURN_IF_ERROR(weights_->Publish(version));
   seconds["publish"] = SecondsSince(publish);
   REIN_RETURN_IF_ERROR(ledger_->Consume(key));
-  cursor_ += request.prompts.size();
   step_ = step;
   seconds["total"] = SecondsSince(started);
   for (const auto& [phase, spent] : std::exchange(between_steps_, {})) seconds[phase] = spent;

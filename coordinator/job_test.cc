@@ -286,6 +286,44 @@ TEST(Job, RecordsARefusedPromptAndGoesOn) {
             (std::map<std::string, int64_t>{{"consumed", 46}, {"dropped", 2}}));
 }
 
+// One sample a step, of which the guard drops every other one.
+const std::vector<std::string> kOneGuardedSample = {"actors.4.role=guard", "actors.4.model=$0/base",
+                                                    "data.prompts_per_step=1", "data.samples_per_prompt=1"};
+
+TEST(Job, DrawsTheNextPromptsWhereTheGuardDropsAll) {
+  World world(kOneGuardedSample);
+  ASSERT_EQ(RunToEnd(world.options()), absl::OkStatus());
+  const RunReader run(world.run_dir());
+  int64_t dropped = 0;
+  for (const auto& line : run.Lines("metrics.jsonl")) {
+    EXPECT_EQ(line["samples"], 1);
+    dropped += line["dropped"].get<int64_t>();
+  }
+  EXPECT_GT(dropped, 0);
+  EXPECT_EQ((*Ledger::Open(world.run_dir() / "ledger.sqlite"))->CountStates().value(),
+            (std::map<std::string, int64_t>{{"consumed", 6}, {"dropped", dropped}}));
+  EXPECT_THAT(world.script("policy/policy/0").trained(), SizeIs(6));
+}
+
+TEST(Job, ResumesWithThePromptsAfterThoseThatTheGuardDropped) {
+  World undisturbed(kOneGuardedSample), world(kOneGuardedSample);
+  ASSERT_EQ(RunToEnd(undisturbed.options()), absl::OkStatus());
+  world.script("policy/policy/0").Die("Train", 4);
+  ASSERT_EQ(RunToEnd(world.options()), absl::OkStatus());
+  EXPECT_EQ(RunReader(world.run_dir()).SampleIds(), RunReader(undisturbed.run_dir()).SampleIds());
+}
+
+TEST(Job, FailsWhereTheGuardDropsAllOfManyDraws) {
+  World world(kOneGuardedSample);
+  world.script("guard/guard/0").SetStrict(true);
+  const absl::Status status = RunToEnd(world.options());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("drawn 16 times"), HasSubstr("the guard finds it severe")));
+  EXPECT_EQ((*Ledger::Open(world.run_dir() / "ledger.sqlite"))->CountStates().value(),
+            (std::map<std::string, int64_t>{{"dropped", 16}}));
+}
+
 TEST(Job, FailsAtABadModelAndSaysSo) {
   World world;
   world.script("reward/reward/0")

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/log_line.h"
@@ -11,6 +12,8 @@
 
 namespace rein::coordinator {
 namespace {
+
+constexpr absl::string_view kVerdict = "the guard finds it ";
 
 // The actor may be fine again, or another one be there, a moment later; the samples are not to blame.
 bool IsTransient(const absl::Status& status) {
@@ -208,7 +211,7 @@ void Scoring::Accept(size_t row, size_t column, Cell cell) {
   if (columns_[column].kind != Column::Kind::kGuard) return table_->Fill(row, column, std::move(cell));
   const auto severity = static_cast<guard::Severity>(static_cast<int>(cell.values.front()));
   if (severity < drop_at_) return table_->Fill(row, column, std::move(cell));
-  table_->Drop(row, absl::StrCat("the guard finds it ", guard::SeverityName(severity),
+  table_->Drop(row, absl::StrCat(kVerdict, guard::SeverityName(severity),
                                  " (guard.drop_at: ", guard::SeverityName(drop_at_), ")"));
 }
 
@@ -221,5 +224,7 @@ absl::Status Scoring::CheckDigest(size_t column, const std::string& digest) {
       columns_[column].role(), " '", columns_[column].name, "' answered as '", digest, "' after '", known,
       "' in one step; a batch must not mix two scorers: change scorers with `rein swap`"));
 }
+
+bool IsVerdictOfGuard(absl::string_view drop_reason) { return absl::StartsWith(drop_reason, kVerdict); }
 
 }  // namespace rein::coordinator

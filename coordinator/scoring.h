@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "coordinator/fleet.h"
 #include "coordinator/status_board.h"
@@ -94,5 +95,8 @@ class Scoring {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   std::vector<Worker> workers_;
 };
+
+// Whether this is why a sample was dropped: the guard finds it harmful.
+bool IsVerdictOfGuard(absl::string_view drop_reason);
 
 }  // namespace rein::coordinator

@@ -142,6 +142,7 @@ TEST(Scoring, DropsWhatTheGuardFindsHarmful) {
                                                               minor ? "minor" : "severe", ")"));
     }
     EXPECT_THAT(dropped, AllOf(testing::Gt(0), testing::Lt(8)));
+    for (const auto& row : rows) EXPECT_EQ(IsVerdictOfGuard(row.drop_reason), !row.drop_reason.empty());
   }
 }
 

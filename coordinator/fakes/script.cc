@@ -43,6 +43,11 @@ void Script::Refuse(const std::string& prompt_id) {
   refused_.insert(prompt_id);
 }
 
+void Script::SetStrict(bool strict) {
+  absl::MutexLock lock(&mutex_);
+  strict_ = strict;
+}
+
 void Script::SetMute(bool mute) {
   absl::MutexLock lock(&mutex_);
   mute_ = mute;
@@ -148,6 +153,11 @@ std::optional<Script::Spoilt> Script::TakeSpoilt(const std::string& sample_id) {
 bool Script::refused(const std::string& prompt_id) const {
   absl::MutexLock lock(&mutex_);
   return refused_.contains(prompt_id);
+}
+
+bool Script::strict() const {
+  absl::MutexLock lock(&mutex_);
+  return strict_;
 }
 
 bool Script::mute() const {

@@ -46,6 +46,8 @@ class Script {
   void SetMute(bool mute);
   // The scorer calls itself by this digest from now on, not by its model's.
   void SetDigest(const std::string& digest);
+  // The guard finds everything severe.
+  void SetStrict(bool strict);
   // Most samples that the scorer takes in one request.
   void SetMaxBatch(int samples);
   // The next fingerprints of received weights are wrong.
@@ -74,6 +76,7 @@ class Script {
   bool refused(const std::string& prompt_id) const;
   bool mute() const;
   std::string digest() const;
+  bool strict() const;
   int max_batch() const;
   bool TakeWrongFingerprint();
 
@@ -94,6 +97,7 @@ class Script {
   std::map<std::string, Spoiling> spoilt_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> refused_ ABSL_GUARDED_BY(mutex_);
   bool mute_ ABSL_GUARDED_BY(mutex_) = false;
+  bool strict_ ABSL_GUARDED_BY(mutex_) = false;
   std::string digest_ ABSL_GUARDED_BY(mutex_);
   int max_batch_ ABSL_GUARDED_BY(mutex_) = 0;
   int wrong_fingerprints_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -183,7 +183,8 @@ class GuardService : public v1::Guard::Service {
       if (life_->script().TakeSpoilt(item.item_id()).has_value()) continue;
       v1::ItemVerdict& verdict = *response->add_verdicts();
       verdict.set_item_id(item.item_id());
-      verdict.set_severity(NumberOf(item.answer(), 0) > 0 ? v1::SEVERITY_SEVERE : v1::SEVERITY_SAFE);
+      const bool severe = life_->script().strict() || NumberOf(item.answer(), 0) > 0;
+      verdict.set_severity(severe ? v1::SEVERITY_SEVERE : v1::SEVERITY_SAFE);
     }
     return ToGrpc(status);
   }
