@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "data/byte_order.h"
 #include "data/image.h"
 
 namespace rein::data {
@@ -17,18 +18,6 @@ absl::Status CutOff(absl::string_view format) {
 }
 
 uint32_t Byte(absl::string_view bytes, size_t at) { return static_cast<uint8_t>(bytes[at]); }
-
-uint32_t BigEndian(absl::string_view bytes, size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = 0; i < count; ++i) value = (value << 8) | Byte(bytes, at + static_cast<size_t>(i));
-  return value;
-}
-
-uint32_t LittleEndian(absl::string_view bytes, size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = count - 1; i >= 0; --i) value = (value << 8) | Byte(bytes, at + static_cast<size_t>(i));
-  return value;
-}
 
 // What the tRNS chunk before the pixels holds, which makes a palette or a colour transparent; empty without
 // one.

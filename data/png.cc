@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "data/byte_order.h"
 
 namespace rein::data {
 namespace {
@@ -22,12 +23,6 @@ struct FreeDecompressor {
   void operator()(libdeflate_decompressor* decompressor) const { libdeflate_free_decompressor(decompressor); }
 };
 
-size_t BigEndian(const char* bytes) {
-  size_t value = 0;
-  for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
-  return value;
-}
-
 struct Chunk {
   absl::string_view name, contents;
 };
@@ -35,10 +30,10 @@ struct Chunk {
 // The chunk at the front of `rest`, which it is cut off from; nullopt: broken.
 std::optional<Chunk> NextChunk(absl::string_view& rest) {
   if (rest.size() < kChunkBytes) return std::nullopt;
-  const size_t length = BigEndian(rest.data());
+  const size_t length = BigEndian(rest, 0, 4);
   if (length > rest.size() - kChunkBytes) return std::nullopt;
   const Chunk chunk{rest.substr(4, 4), rest.substr(8, length)};
-  if (libdeflate_crc32(0, chunk.name.data(), 4 + length) != BigEndian(rest.data() + 8 + length))
+  if (libdeflate_crc32(0, chunk.name.data(), 4 + length) != BigEndian(rest, 8 + length, 4))
     return std::nullopt;
   rest.remove_prefix(kChunkBytes + length);
   return chunk;
